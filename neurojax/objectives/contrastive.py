@@ -68,6 +68,11 @@ def logits(predicted: jax.Array, spoken: jax.Array, item: jax.Array) -> jax.Arra
     flat = spoken.reshape(len(spoken), -1)
     norm = jnp.sqrt(jnp.square(flat).sum(1, keepdims=True))
     agreement = predicted.reshape(len(predicted), -1) @ (flat / jnp.maximum(norm, _LEAST_NORM)).T
+    return among_others(agreement, item)
+
+
+def among_others(agreement: jax.Array, item: jax.Array) -> jax.Array:
+    """float32 [B, B], low where the candidate is the same item again, or padding."""
     same = item[:, None] == item[None]
     own = jnp.eye(len(item), dtype=bool)
     return jnp.where((same & ~own) | (item < 0)[None] & ~own, _NO_CANDIDATE, agreement)
@@ -84,7 +89,11 @@ def sums(natural: jax.Array, target: tuple, asked: jax.Array, null) -> tuple:
         null: not used.
     """
     spoken, item = (array.reshape(-1, *array.shape[2:]) for array in target)
-    agreement = logits(natural.reshape(-1, *natural.shape[2:]), spoken, item)
+    return ranked(logits(natural.reshape(-1, *natural.shape[2:]), spoken, item), asked)
+
+
+def ranked(agreement: jax.Array, asked: jax.Array) -> tuple:
+    """`sums` of how well predictions (rows) agree with candidates, float32 [B, B]."""
     known = asked.reshape(-1)
     own = jnp.diagonal(agreement)
     nats = jax.nn.logsumexp(agreement, axis=1) - own

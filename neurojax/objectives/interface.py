@@ -15,6 +15,8 @@
                                               which is a metric then as well
     sums, scores                              optional: of validation, as of a head, where trials
                                               are compared with each other
+    SUMS_READ_EXTRAS = True                   optional: its `sums` take `extras` of a model's
+                                              outputs; not of an ensemble, which has none
 
 `apply(weights, inputs, key=key)` is a model with its config, in training.
 """

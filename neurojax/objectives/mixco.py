@@ -26,6 +26,7 @@ SPLITS_INTO_PARTS = False  # every trial is a candidate for all others
 VALIDATED = ("batch",)
 HEADS = ("gaussian",)  # predictions are embeddings as they are
 LOGGED_PER_TRIAL = ("retrieved",)
+SUMS_READ_EXTRAS = True  # a model may have a map of pictures
 scores, asked = contrastive.scores, contrastive.asked
 VALIDATION_TEMPERATURE = 0.05  # of the nats that validation tells, whatever training does
 _LEAST_NORM = 1e-6
@@ -112,8 +113,8 @@ def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Co
     soft = softclip(agreement / heat, picture @ picture.T / heat)
     nats = jnp.where(jnp.asarray(step) < config.mix_steps, mixed, soft).sum()
     number = jnp.float32(len(item))
-    _, retrieved, _ = contrastive.sums(outputs.natural, (embedding, batch.trials["item"]),
-                                       asked((), batch), None)  # fmt: skip
+    others = contrastive.among_others(agreement, item)
+    _, retrieved, _ = contrastive.ranked(others, asked((), batch))
     metrics = {"nll_sum": nats, "entries": number, "trials": number}
     metrics["retrieved"] = retrieved.astype(jnp.float32)
     return LossSums(nats, number, metrics, outputs.buffers)
@@ -172,9 +173,16 @@ def temperature(step: jax.Array, config: Config) -> jax.Array:
     return config.soft_from + (config.soft_to - config.soft_from) * (1 - jnp.cos(jnp.pi * done)) / 2
 
 
-def sums(natural: jax.Array, target: tuple, asked: jax.Array, null) -> tuple:
-    """As of `contrastive.sums`, of cosines."""
-    return contrastive.sums(unit(natural) / VALIDATION_TEMPERATURE, target, asked, null)
+def sums(natural: jax.Array, target: tuple, asked: jax.Array, null, extras) -> tuple:
+    """As of `contrastive.sums`, of `cosines`: pictures are ranked as evaluation ranks them.
+
+    Args:
+        extras: of the model's outputs; "pictures" is read, its map of pictures.
+    """
+    picture, item = unit(_flat(target[0])), target[1].reshape(-1)
+    agreement = cosines(_flat(natural), picture, extras.get("pictures"))
+    others = contrastive.among_others(agreement / VALIDATION_TEMPERATURE, item)
+    return contrastive.ranked(others, asked)
 
 
 def target(batch: Batch) -> tuple[jax.Array, jax.Array]:

@@ -188,7 +188,13 @@ def members_of(config: Mapping[str, Any]) -> int:
 def predicting(config: Mapping[str, Any]) -> predictor.Recipe:
     """What a prediction with trained weights needs of a config."""
     asked = model_of(config), objective_of(config), head_of(config)
-    return predictor.Recipe(*asked, members_of(config))
+    members, objective = members_of(config), asked[1]
+    require(
+        members == 1 or not getattr(objective.module, "SUMS_READ_EXTRAS", False),
+        f"members={members}: objective.name={objective.name} compares pictures by a map that each "
+        "member has of its own, and an ensemble has none; set members=1",
+    )
+    return predictor.Recipe(*asked, members)
 
 
 def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -72,14 +72,16 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
     # Not training's key, and no step in it: scores of two steps differ by the model alone.
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
     query = objective.module.validation_query(key, batch, number, objective.config)
-    natural = forward.outputs((params, tables, buffers), batch, query, recipe).natural
+    found = forward.outputs((params, tables, buffers), batch, query, recipe)
+    # An objective may compare by more than predictions.
+    reads = getattr(objective.module, "SUMS_READ_EXTRAS", False)
+    more = {"extras": found.extras} if reads else {}
     null = None
     if null_log_means is not None:
         # [G, N]
         null = jnp.exp(null_log_means.at[batch.groups["unit_row"]].get(mode="fill", fill_value=0))
-    return _scorer(recipe).sums(
-        natural, objective.module.target(batch), objective.module.asked(query, batch), null
-    )
+    wanted, asked = objective.module.target(batch), objective.module.asked(query, batch)
+    return _scorer(recipe).sums(found.natural, wanted, asked, null, **more)
 
 
 # Of the module, not of a validator: runs of one recipe in one process share the programs.

@@ -1,5 +1,8 @@
 """BiMixCo and SoftCLIP: equal to sums written out in numpy, a picture that comes twice is right twice, voxels mixed."""
 
+import runpy
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +10,10 @@ import pytest
 
 from neurojax.batch import Batch
 from neurojax.errors import InputError
+from neurojax.evals import image_retrieval
 from neurojax.models.interface import Outputs, Weights
 from neurojax.objectives import mixco
-from neurojax.train import microbatches
+from neurojax.train import microbatches, settings
 from neurojax.train.step import Objective
 
 CONFIG = mixco.Config(
@@ -79,6 +83,21 @@ def test_pictures_are_compared_after_the_map_of_a_model():
     np.testing.assert_allclose(found, cosines(said, told @ pictures.T), rtol=1e-4)
 
 
+def test_training_and_validation_rank_pictures_as_evaluation_does():
+    """By n . e alone the second picture would come first, for the map makes the first one shorter."""
+    pictures, told = np.diag([3.0, 1.0]).astype(np.float32), np.float32([[0.6, 0.8], [1, 0]])
+    said = mixco.unit(told @ pictures.T) @ pictures
+    assert (said[0] @ told.T).argmax() == 1
+    extras, item = {"pictures": pictures}, np.int32([[0, 1]])
+    found = mixco.sums(said[None, :, None], (told[None, :, None], item), item >= 0, None, extras)
+    batch = Batch({"values": jnp.ones((1, 2, 1, 4)), "bin_valid": None, "embedding": told[None], "item": item}, {})
+    asked = (Weights({}, {}), batch, mixco.Query(item, np.ones((1, 2))), 99, jax.random.key(0), CONFIG)
+    logged = mixco.loss(lambda weights, inputs, key: Outputs(said[None, :, None], extras=extras), None, *asked)
+    one = image_retrieval.Test([], np.arange(2), told, told, told, 1.0)
+    ranked = image_retrieval._agreement(said, pictures, one).argmax(1) == np.arange(2)
+    assert found[1] == logged.metrics["retrieved"] == ranked.sum() == 2
+
+
 def test_a_picture_that_comes_twice_is_right_twice():
     logits = np.random.default_rng(1).standard_normal((3, 3)).astype(np.float32)
     found = mixco.bimixco(logits, np.int32([4, 4, 7]), np.arange(3), np.ones(3, np.float32))
@@ -107,3 +126,9 @@ def test_voxels_are_mixed_within_a_person_until_it_ends():
 def test_trials_are_coupled():
     with pytest.raises(InputError, match="objective mixco compares the trials of a batch; set it to 1"):
         microbatches.require_even(2, [(2, 2, 1, 2)], 1, Objective("mixco", CONFIG))
+
+
+def test_an_ensemble_is_refused_before_training():
+    config = runpy.run_path(str(Path(__file__).parents[2] / "configs/mindeye.py"))["get_config"]().to_dict()
+    with pytest.raises(InputError, match="members=2: objective.name=mixco compares pictures by a map .* set members=1"):
+        settings.recipe(config | {"members": 2})
