@@ -25,6 +25,7 @@ from neurojax.evals import floor_names, leaks, picture_scores
 from neurojax.report import picture_report
 
 FLOORS = ("ridge", "in_context")
+PRIORS = ("people of the data", "people of the run", "flat")  # who says how voxels are
 SHUFFLES = 3  # of the brains of a person
 STRIPS = 4  # test pictures of the first person that a report shows
 Log = Callable[[str], Any]
@@ -90,7 +91,8 @@ def evaluate(
 
     Returns:
         {"retrieval": see `picture_scores.block_of`, and "controls", "noise_ceiling": {person: see
-        `picture_scores.noise_ceiling`}, "num_left_out"; "example": strips for the report}.
+        `picture_scores.noise_ceiling`}, "num_left_out", "in_context_prior": {person: one of
+        PRIORS}; "example": strips for the report}.
 
     Raises:
         InputError: a test trial was trained on, or a test picture, or the embeddings have another
@@ -123,6 +125,11 @@ def evaluate(
         source.sessions[number].session_id: _noise(source, number) for number in listed
     }
     block["num_left_out"] = source.num_left_out
+    if "in_context" in readers:
+        block["in_context_prior"] = {
+            source.sessions[number].session_id: _prior(model, source, number)[1]
+            for number in listed
+        }
     first = listed[0]
     example = _example(tests[first], scores["model", first], source.sessions[first].session_id)
     return {"retrieval": block, "example": example}
@@ -149,7 +156,7 @@ def _readers(model, source: betas.BetaSource, settings, sessions) -> dict[str, C
     if "ridge" in asked:
         found["ridge"] = lambda number, one: _ridge(source, number, one)
     if "in_context" in asked:
-        found["in_context"] = lambda number, one: _in_context(source, number, one)
+        found["in_context"] = lambda number, one: _in_context(model, source, number, one)
     if all(_is_made_up(session) for session in sessions):
         found["bayes"] = lambda number, one: _best(source.sessions[number], one)
     return found
@@ -206,14 +213,27 @@ def _ridge(source, number: int, one: Test) -> np.ndarray:
     return _unit(found - mean) @ _unit(one.embedding - mean).T
 
 
-def _in_context(source, number: int, one: Test) -> np.ndarray:
-    others = [_pairs(source, n) for n in range(len(source.sessions)) if n != number]
-    prior = in_context.prior_of(others, source.facts.num_targets)
+def _in_context(model, source, number: int, one: Test) -> np.ndarray:
     response, embedding = _pairs(source, number)
     if len(response) < 2:
         return np.zeros((len(one.name), len(one.name)))
-    reader = in_context.reader(prior, response, embedding)
+    reader = in_context.reader(_prior(model, source, number)[0], response, embedding)
     return reader.score(one.response, one.embedding, one.repeats)
+
+
+def _prior(model, source, number: int) -> tuple[in_context.Prior, str]:
+    """(what is known of the voxels of others, one of PRIORS)."""
+    people = [_pairs(source, n) for n in range(len(source.sessions)) if n != number]
+    found = in_context.joined([in_context.own_prior(*pair) for pair in people if len(pair[0])])
+    if found is not None:
+        return found, PRIORS[0]
+    tables = getattr(model, "tables", {})
+    if "voxels" in tables:  # a person alone, of a run that met others
+        others = np.delete(np.asarray(tables["voxels"]), source.layout.session_row[number], 0)
+        found = model.recipe.model.module.prior_of_rows(others)
+        if found is not None:
+            return found, PRIORS[1]
+    return in_context.flat_prior(_pairs(source, number)[1]), PRIORS[2]
 
 
 def _is_made_up(session: Session) -> bool:

@@ -104,10 +104,16 @@ def rows_of_new(config: Config, session: Session, known: Mapping[str, np.ndarray
         known: the tables of those.
     """
     pair = _pairs(session)
-    prior = in_context.joined([_unpacked(one) for one in known["voxels"]])
+    prior = prior_of_rows(known["voxels"])
     own = in_context.own_prior(*pair) if len(pair[0]) else None
     packed = _packed(own, pair[1].shape[1])
     return {"read_in": _read_in(config, pair, prior)}, {"voxels": packed}
+
+
+def prior_of_rows(voxels: np.ndarray) -> in_context.Prior | None:
+    """What people say of voxels by their rows of the table `voxels`, [people, E + 2, E]; None where
+    nobody does."""
+    return in_context.joined([_unpacked(one) for one in voxels])
 
 
 def _pairs(session: Session) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from neurojax.report.figures import pictures
 
 NAMES = {
     "ridge": "ridge regression, each person alone",
-    "in_context": "in context: voxels encoded with what others' are like, inverted",
+    "in_context": "in context: voxels encoded by what others' are like, inverted",
 }
 BEST = "best reader, who knows how the recordings were made"
 HEADS = ("", "picture, top-1", "brain, top-1", "picture, top-10")
@@ -43,6 +43,15 @@ def notes(block: Mapping[str, Any]) -> list[str]:
         told.append(
             f"noise ceiling of the median voxel {min(known):.2f} to {max(known):.2f} over people: "
             "share of the variance of a mean over repeats that the picture makes"
+        )
+    priors = list(block.get("in_context_prior", {}).values())
+    if "people of the run" in priors:
+        told.append("in context: what others' voxels are like is of the people of the run")
+    if "flat" in priors:
+        told.append(
+            f"in context: flat prior for {priors.count('flat')} of {len(priors)} people; nobody "
+            "else has five training pairs for each number of an embedding among the thousand that "
+            "are looked at (of more than 200 numbers nobody can)"
         )
     if block["num_left_out"]:
         told.append(f"{block['num_left_out']} trials left out: their embedding is not known")

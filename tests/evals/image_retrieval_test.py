@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import nsd
 from neurojax.errors import InputError
 from neurojax.evals import image_retrieval, picture_scores
+from neurojax.models import mindeye
 from neurojax.models.interface import Outputs
 from tests.data.sources.betas_test import CONFIG
 
@@ -140,6 +142,21 @@ def test_without_others_and_with_hardly_a_pair_a_reader_still_reads():
         assert np.isfinite(reader.score(rng.standard_normal((3, 9)), rng.standard_normal((4, 6)))).all()
 
 
+def test_the_floor_in_context_says_whose_voxels_it_knows():
+    """A person alone gets the prior of people whom the run keeps, never their own; without any a flat one."""
+    source = betas.open_source(people().sessions[:1], Model().source_config, 0)
+    pair = image_retrieval._pairs(source, 0)
+    model = SimpleNamespace(recipe=SimpleNamespace(model=SimpleNamespace(module=mindeye)))
+    own, other = np.zeros((66, 64)), np.concatenate([2 * np.eye(64), np.full((1, 64), 0.1), np.full((1, 64), 0.7)])
+    own[-1] = 0.3
+    model.tables = {"voxels": np.stack([own, other])}
+    prior, said = image_retrieval._prior(model, source, 0)
+    assert said == "people of the run" and prior.noise == 0.7 and prior.spread[0, 0] == 2
+    model.tables = {"voxels": own[None]}
+    prior, said = image_retrieval._prior(model, source, 0)
+    assert said == "flat" and prior.spread[0, 0] == in_context.flat_prior(pair[1]).spread[0, 0]
+
+
 def test_trained_pictures_and_other_embeddings_are_refused(tmp_path):
     met = [s.with_fields(split=np.where(np.arange(s.num_trials) == s.trials_of(TEST)[0], TRAIN, s.split))
            for s in people().sessions]  # fmt: skip
@@ -164,7 +181,7 @@ def test_the_table_the_page_and_the_comparison_tell_the_scores(record, tmp_path)
     whole = kept | {"eval": SETTINGS, "schema": 1, "step": 1, "seed": 0}
     image_retrieval.draw(tmp_path, whole, record["example"], [], log=lambda line: None)
     page = (tmp_path / "report.html").read_text()
-    assert "Among 30 candidates" in page and "in context" in page
+    assert "Among 30 candidates" in page and "flat prior for 3 of 3 people" in page
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"retrieval.png", "strips.png"}
     rows, _ = image_retrieval.compared({"a": kept, "b": kept})
     assert rows[1][1:] == rows[2][1:]
