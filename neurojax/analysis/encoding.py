@@ -96,8 +96,12 @@ def recorded(
 def _whole(values: np.ndarray, name: str, count: int) -> np.ndarray:
     values = np.asarray(values)
     require(
-        values.shape == (count,) and values.dtype.kind in "iu" and values.min() >= 0,
-        f"{name} is {values.dtype} {list(values.shape)}; expected {count} whole numbers from 0 on",
+        values.shape == (count,)
+        and values.dtype.kind in "iu"
+        and 0 <= values.min()
+        and values.max() <= np.iinfo(np.int64).max,  # beyond it they would wrap below zero
+        f"{name} is {values.dtype} {list(values.shape)}; expected {count} whole numbers from 0 on, "
+        "below 2**63",
     )
     return values.astype(np.int64)
 

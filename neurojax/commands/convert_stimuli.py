@@ -55,10 +55,14 @@ def convert_stimuli(
         f"{out} holds stimuli already; choose another --out, or --overwrite",
     )
     bin_size_s = _number(chosen, "bin_ms", 500.0) / 1000
-    seed = int(_number(chosen, "seed", 0.0))
+    seed = _number(chosen, "seed", 0.0)
+    require(
+        seed >= 0 and seed == int(seed),
+        f"options seed={chosen.get('seed')}; expected a whole number of at least 0",
+    )
     require(bin_size_s > 0, f"options bin_ms={chosen.get('bin_ms')}; expected a number above 0")
     stimuli = _stimuli(Path(chosen["images"]))
-    split = _drawn(len(stimuli.images), seed)
+    split = _drawn(len(stimuli.images), int(seed))
     names = [Path(path).stem for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
     require(not twice, f"two sessions are called {twice[0] if twice else ''}; rename a file")
@@ -70,7 +74,8 @@ def convert_stimuli(
             f"{one.session_id}: {one.num_units:,} neurons, {sizes[0]:,} training, {sizes[1]:,} "
             f"validation and {sizes[2]:,} test presentations"
         )
-    height, width = stimuli.images.shape[2:]
+    number, channels, height, width = stimuli.images.shape
+    print(f"{number:,} images of {channels} x {height} x {width}: channels x height x width")
     print(
         f"next: neurojax train --config=twin --config.data.root={out} --config.model.image_height="
         f"{height} --config.model.image_width={width} --workdir=DIR"
@@ -98,6 +103,12 @@ def _stimuli(path: Path) -> store.Stimuli:
             names, kind = np.unique(held["kind"].astype(str), return_inverse=True)
             kinds = tuple(names.tolist())
     images = images[:, None] if images.ndim == 3 else images
+    last = images.ndim == 4 and images.shape[1] > 4 and images.shape[3] in (1, 3, 4)
+    require(
+        not last,
+        f"{path}: images are {list(images.shape)}, with channels last as it seems; expected "
+        "[images, channels, height, width]: save np.moveaxis(images, -1, 1)",
+    )
     if images.dtype.kind in "iub" and images.size and images.min() >= 0 and images.max() <= 255:
         images = images.astype(np.uint8)
     elif images.dtype.kind in "iubf" and images.dtype != np.float16:

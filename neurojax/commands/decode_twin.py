@@ -62,8 +62,7 @@ def decode(
     model, manifest = run_folder.load_predictor(folder, config, dataset)
     sessions = {}
     for number, session in enumerate(dataset.sessions):
-        trials = session.trials_of(responses.TEST)
-        predicted = responses.of_session(model, dataset, number, trials, config["eval"])
+        predicted = stimulus_decoding.predicted(model, dataset, number, config["eval"])
         found = stimulus_decoding.of_session(session, dataset.stimuli, predicted, given.seed)
         sessions[session.session_id] = {"num_neurons": session.num_units, "kinds": found}
     record = {

@@ -45,6 +45,7 @@ def encode(
             that do not belong together.
     """
     folder = Path(out)
+    require(seed >= 0, f"--seed={seed}; expected a whole number of at least 0")
     require_writable(folder, folder=True)
     held = load_arrays(Path(responses))
     require(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 LEAST_EXPLAINABLE = 0.15  # share of a neuron's variance; below it the ratio is mostly noise
+ROUNDING = 1e-12  # a column whose deviations are this small beside its values is constant
 
 
 def per_neuron(measured: np.ndarray, predicted: np.ndarray, image: np.ndarray) -> dict:
@@ -25,8 +26,9 @@ def per_neuron(measured: np.ndarray, predicted: np.ndarray, image: np.ndarray) -
 
     Returns:
         name -> float64 [N], NaN where a neuron never varied or no image was repeated:
-        correlation, with single trials; average_correlation, of means over repeats;
-        oracle_correlation; explainable, share of the variance that images explain;
+        correlation, with single trials, 0 for a constant prediction; average_correlation, the
+        same of means over repeats; oracle_correlation; explainable, share of the variance that
+        images explain;
         explainable_share, of that the share that is predicted.
     """
     measured, predicted = measured.astype(np.float64), predicted.astype(np.float64)
@@ -54,14 +56,31 @@ def per_neuron(measured: np.ndarray, predicted: np.ndarray, image: np.ndarray) -
     }
 
 
-def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of each column, float64 [N]; NaN where one of the two is constant."""
-    if len(first) < 2:
-        return np.full(first.shape[1], np.nan)
-    first, second = first - first.mean(0), second - second.mean(0)
-    spread = np.sqrt(np.square(first).sum(0) * np.square(second).sum(0))
+def correlations(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each column, in any unit.
+
+    Args:
+        measured: [n, N].
+        predicted: [n, N].
+
+    Returns:
+        float64 [N]; NaN where what was measured is constant, or there are not two rows; 0 where
+        that varies but its prediction does not, so that all predictions are scored over the same
+        columns.
+    """
+    if len(measured) < 2:
+        return np.full(measured.shape[1], np.nan)
+    (first, size), (second, other) = _spread(measured), _spread(predicted)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(spread > 1e-12, (first * second).sum(0) / spread, np.nan)
+        products = (first * second).sum(0) / (size * other)
+    return np.where(size == 0, np.nan, np.where(other == 0, 0.0, products))
+
+
+def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(deviations from the mean [n, N], their norm [N]: exactly 0 where they are rounding)."""
+    centred = values - values.mean(0)
+    size = np.linalg.norm(centred, axis=0)
+    return centred, np.where(size <= ROUNDING * np.linalg.norm(values, axis=0), 0.0, size)
 
 
 def means(scores: Mapping[str, np.ndarray]) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from neurojax.analysis import alignment, banded_ridge, encoding
+from neurojax.commands import encode
 from neurojax.errors import InputError
 from neurojax.main import main
 
@@ -153,6 +154,21 @@ def test_the_layer_that_a_brain_was_made_from_wins_by_every_metric(network):
     assert abs(nothing["correlation"]) < 0.1 and abs(nothing["cka"]) < 0.1 and abs(nothing["rsa"]) < 0.1
 
 
+def test_volts_score_as_microvolts_and_layers_over_the_same_neurons(network):
+    layers, responses, stimulus, split = network
+    layers = {"layer2": layers["layer2"], "nothing": np.ones((260, 2))}  # predicts a constant
+    found = [
+        encoding.compare(layers, encoding.recorded(responses * scale, stimulus, split), joint=False)
+        for scale in (1, 1e-7)
+    ]
+    for name in layers:
+        for metric in ("predictivity", "correlation"):
+            one, other = (record["layers"][name][metric] for record in found)
+            assert other == pytest.approx(one, abs=1e-9)
+    assert found[0]["layers"]["nothing"]["predictivity"] == 0 and found[0]["layers"]["layer2"]["predictivity"] > 0.8
+    assert found[0]["ahead"]["difference"] == pytest.approx(found[0]["layers"]["layer2"]["predictivity"])
+
+
 def test_the_command_writes_what_it_says_and_refuses_files_that_do_not_belong_together(network, tmp_path, capsys):
     layers, responses, stimulus, split = network
     np.savez(tmp_path / "f.npz", **layers, note=np.array("of a network"))
@@ -176,3 +192,6 @@ def test_the_command_writes_what_it_says_and_refuses_files_that_do_not_belong_to
     refused("no array of numbers [images, d]", {"layer": np.zeros((260, 3, 2))})
     refused("expected finite numbers [trials, neurons]", responses=responses[:, 0])
     refused("expected 310 whole numbers", stimulus=stimulus.astype(float))
+    refused("below 2**63", stimulus=np.uint64(2**64 - 400) + stimulus.astype(np.uint64))
+    with pytest.raises(InputError, match="--seed=-1; expected a whole number of at least 0"):
+        encode.encode(tmp_path / "f.npz", tmp_path / "r.npz", out=tmp_path / "out", seed=-1)

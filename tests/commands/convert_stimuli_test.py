@@ -27,7 +27,9 @@ def run(files, *more, images="images.npy", names=("a", "b")):
 
 def test_sessions_and_images_are_read_back_and_no_image_is_in_two_splits(files, capsys):
     assert run(files) == 0
-    assert "--config.model.image_height=5 --config.model.image_width=4" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "--config.model.image_height=5 --config.model.image_width=4" in told
+    assert "30 images of 1 x 5 x 4: channels x height x width" in told
     found = store.open_stimuli(files / "out")
     images = np.load(files / "images.npy")
     assert found.stimuli.images.dtype == np.uint8
@@ -66,6 +68,11 @@ def test_what_does_not_fit_is_told_in_a_line(files, capsys):
     refused("image 0 holds NaN or infinity", images="nan.npy")
     np.save(files / "flat.npy", np.zeros(30))
     refused("expected float32, float16 or uint8 [images, channels, height, width]", images="flat.npy")
+    for channels in (1, 3, 4):
+        np.save(files / "last.npy", np.zeros((30, 5, 6, channels), np.uint8))
+        refused("save np.moveaxis(images, -1, 1)", images="last.npy")
+    for seed in ("-1", "0.5"):
+        refused(f"options seed={seed}; expected a whole number", f"--options=images={files / 'images.npy'},seed={seed}")
     split = np.where(np.arange(60) < 30, 0, 2)
     refused("of the images of test trials were shown in training", **damaged("h", split=split))
     assert main(["convert", "stimuli", str(files / "a.npz"), f"--out={files / 'out'}"]) == 2

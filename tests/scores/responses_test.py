@@ -40,6 +40,16 @@ def test_a_neuron_that_images_do_not_drive_or_that_never_answers_has_no_share():
     assert responses.means({"one": np.full(3, np.nan)}) == {"one": None}
 
 
+def test_correlations_know_no_unit_and_a_constant_prediction_says_nothing():
+    counts, rates, image = made(num_images=20, repeats=2)
+    rates = np.stack([rates[:, 0], np.full(40, 0.3), rates[:, 2]], 1)
+    counts[:, 2] = 5
+    wanted = responses.correlations(counts, rates)
+    assert wanted[0] > 0.3 and wanted[1] == 0 and np.isnan(wanted[2])
+    for scale in (1e-7, 1e-12, 1e7):
+        np.testing.assert_allclose(responses.correlations(counts * scale, rates * scale), wanted)
+
+
 def test_without_repeats_there_is_no_oracle():
     counts, rates, image = made(repeats=1)
     found = responses.per_neuron(counts, rates, image)
