@@ -3,10 +3,12 @@
     stream = open_stream("runs/emg")
     probability = stream.read(window)      # [T, C] samples -> [K]; a window a step of the recording
     stream.acting                          # "fist", or None while nothing is to be done
-    stream.begin()                         # another person
+    stream.begin()                         # another person, who did not calibrate
+    stream.begin("me")                     # one who did
 
-A run of `neurojax adapt` keeps the order of electrodes in which it reads who calibrated; their
-standardisation it does not keep: read the windows that they calibrated with first.
+A run of `neurojax adapt` keeps the order of electrodes in which it reads who calibrated, by name;
+all others are read in the order that their past tells. It keeps no standardisation: of who
+calibrated, read the windows of the calibration first.
 
 A person is known by the past of the stream alone, as `past` of an evaluation: features are
 standardised by earlier windows, and the order of electrodes is the one in which earlier answers
@@ -15,6 +17,7 @@ stream is opened, does a window: features, state, network.
 """
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,21 +82,22 @@ class GestureStream:
         config: emg.Config,
         shape,
         names,
-        order: int | None = None,
+        told: Mapping[str, int] | None = None,
+        person: str | None = None,
     ):
-        """Of weights (params, tables, buffers); see `open_stream`."""
+        """Of weights (params, tables, buffers), and of the orders that calibrations told, by name;
+        see `open_stream`."""
         self.window_shape, self.class_names = shape, tuple(names)
-        every = np.arange(2 * shape[1] if config.in_order else 1)
-        self._orders = every if order is None else np.array([order])
-        orders = ring_orders.orders(shape[1])[self._orders]
-        columns = np.stack([emg_features.reordered(order) for order in orders])
+        self._told = dict(told or {})
+        self._every = np.arange(2 * shape[1] if config.in_order else 1)
+        ring = ring_orders.orders(shape[1])
+        self._columns = np.stack([emg_features.reordered(one) for one in ring]).astype(np.int32)
         scale = np.asarray(trained[2]["feature_scale"], np.float32)
-        self._typical = scale.reshape(-1, 2, columns.shape[1])[0]
-        self._trained = jax.device_put((trained, self._typical, columns.astype(np.int32)))
+        self._typical = scale.reshape(-1, 2, self._columns.shape[1])[0]
+        self._trained = jax.device_put((trained, self._typical))
         self._num_classes, self._step = len(self.class_names), _program(recipe, config.min_step)
-        self.begin()
-        self._step(self._state, np.zeros(shape, np.float32), *self._trained)  # compiled
-        self.begin()
+        self._compiled: set[int] = set()  # numbers of orders that there is a program for
+        self.begin(person)
 
     @property
     def order(self) -> str:
@@ -104,8 +108,31 @@ class GestureStream:
         gesture = self._neutral if self._gate is None else self._gate.gesture
         return None if gesture == self._neutral else self.class_names[gesture]
 
-    def begin(self) -> None:
-        """Forgets the person."""
+    def begin(self, person: str | None = None) -> None:
+        """Forgets the person; the first who calibrated, or did not, takes a compilation.
+
+        Args:
+            person: who comes next: the name of one who calibrated, read in the order that this
+                told; None or "" for anybody else, read in the order that the past tells.
+
+        Raises:
+            InputError: nobody of that name calibrated.
+        """
+        require(
+            not person or person in self._told,
+            f"nobody of the name {person!r} calibrated this run; expected one of "
+            f"{', '.join(self._told)[:60] or 'those of a run of neurojax adapt'}, or None",
+        )
+        self._orders = np.array([self._told[person]]) if person else self._every
+        self._used = jax.device_put(self._columns[self._orders])
+        if len(self._orders) not in self._compiled:
+            self._forget()
+            blank = np.zeros(self.window_shape, np.float32)
+            self._step(self._state, blank, *self._trained, self._used)
+            self._compiled.add(len(self._orders))
+        self._forget()
+
+    def _forget(self) -> None:
         self._neutral = activations.neutral_of(self.class_names)
         self._gate = None
         if self._neutral is not None:
@@ -143,7 +170,7 @@ class GestureStream:
             "a window holds NaN or infinity; leave it out, or give what was not observed its "
             "channel's mean",
         )
-        self._state, probability = self._step(self._state, window, *self._trained)
+        self._state, probability = self._step(self._state, window, *self._trained, self._used)
         probability = np.asarray(probability)
         if self._gate is not None:
             self._gate.read(probability)
@@ -155,8 +182,8 @@ def open_stream(folder: str | Path, person: str | None = None) -> GestureStream:
 
     Args:
         folder: the run, or one of `neurojax adapt`.
-        person: who calibrated, and is read in the order that this told; default: the one who did,
-            where it was one alone. All others are read in the order that their past tells.
+        person: who comes first, as of `GestureStream.begin`: the name of one who calibrated, "" for
+            anybody else; default: the one who calibrated, where it was one alone.
 
     Raises:
         InputError: no run, no sound checkpoint, a run that reads something else, or nobody of that
@@ -177,15 +204,9 @@ def open_stream(folder: str | Path, person: str | None = None) -> GestureStream:
     shape = (manifest["num_bins"], facts["num_channels"])
     recipe = settings.predicting(config)
     told = emg.given_orders(source.order) or {}
-    require(
-        person is None or person in told,
-        f"nobody of the name {person!r} calibrated {folder}; expected one of "
-        f"{', '.join(told)[:60] or 'those of a run of neurojax adapt'}",
-    )
     if person is None and len(told) == 1:
         person = next(iter(told))
-    order = told.get(person)
-    return GestureStream(trained, recipe, source, shape, facts["class_names"], order)
+    return GestureStream(trained, recipe, source, shape, facts["class_names"], told, person)
 
 
 @functools.cache

@@ -72,6 +72,9 @@ def test_a_person_is_calibrated_and_tested_on_what_comes_later(area, monkeypatch
     assert zero_shot["num_windows"] == calibrated["num_windows"] == 2 * 5 * 7
     assert calibrated["balanced_accuracy"] > zero_shot["balanced_accuracy"] + 0.05
     assert calibrated["floors"]["lda"]["balanced_accuracy"] > 0.5
+    for block in blocks:  # as a stream would read them; every gesture has as many windows
+        past, wrong = block["past"]["balanced_accuracy"], block["trust"]["abstention"]["risk"][-1]
+        assert block["trust"]["known_by"] == "past" and wrong == pytest.approx(1 - past)
     assert (zero_shot["num_calibrated"], calibrated["num_calibrated"]) == (0, 1)
 
 
@@ -100,6 +103,9 @@ def test_who_calibrates_is_read_once_and_streamed_in_the_order_that_was_found(ar
     assert stream.order == "turned by 3"
     stream.read(np.zeros(stream.window_shape))
     assert stream.order == "turned by 3"  # the past is not asked
+    stream.begin()
+    assert stream.order == "as worn"  # of another person, until the past tells
+    assert gesture_stream.open_stream(area / "run", person="").order == "as worn"
     with pytest.raises(InputError, match="nobody of the name 'me' calibrated .* expected one of person-3"):
         gesture_stream.open_stream(area / "run", person="me")
 

@@ -38,7 +38,9 @@ def recording(seed=0):
 def opened(weights, order="ring", min_step=2.0, told=None):
     recipe, params, buffers = weights
     config = emg.Config(1, "gesture", order, min_step, -1)
-    return gesture_stream.GestureStream((params, {}, buffers), recipe, config, (T, C), "abc", told)
+    return gesture_stream.GestureStream(
+        (params, {}, buffers), recipe, config, (T, C), "abc", told and {"me": told}, told and "me"
+    )
 
 
 @pytest.mark.parametrize("unit", [1.0, 3e-6])
@@ -82,6 +84,12 @@ def test_the_stream_says_what_the_evaluation_by_the_past_says(weights, monkeypat
     calibrated = opened(weights, told=3)
     np.testing.assert_allclose([calibrated.read(window) for window in windows], told.probability, atol=5e-3)
     assert calibrated.order == "turned by 3" and calibrated.acting is None  # nothing is called neutral
+    calibrated.begin()  # another person, who did not calibrate
+    np.testing.assert_allclose([calibrated.read(window) for window in windows], expected.probability, atol=5e-3)
+    calibrated.begin("me")
+    np.testing.assert_allclose([calibrated.read(window) for window in windows[:9]], told.probability[:9], atol=5e-3)
+    with pytest.raises(InputError, match="nobody of the name 'you' calibrated this run; expected one of me, or None"):
+        calibrated.begin("you")
     gesture_stream._program.cache_clear()
 
 
