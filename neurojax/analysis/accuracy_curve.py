@@ -26,7 +26,8 @@ def forecast(
         seed: of the draws.
 
     Returns:
-        ends of intervals are cut off at 1, where the draws, widened by misses, pass it.
+        the value and the ends of intervals are cut off at 0 and 1, where small sizes, or draws
+        widened by misses, pass them.
 
     Raises:
         InputError: accuracies of 1 or more, whose errors have no logarithm; and as `scaling`.
@@ -42,9 +43,10 @@ def forecast(
     about = {"level": level, "scale": "log", "limits": (0.0, 1 - chance), "seed": seed}
     found = scaling.forecast(errors, at, FORMS, **about)
     low, high, run_low, run_high = (
-        min(1 - end, 1.0) for end in (found.high, found.low, found.run_high, found.run_low)
+        min(max(1 - end, 0.0), 1.0)
+        for end in (found.high, found.low, found.run_high, found.run_low)
     )
-    value = None if found.value is None else 1 - found.value
+    value = None if found.value is None else max(1 - found.value, 0.0)
     said = "no single number so far out" if value is None else f"{value:.4g}"
     return found._replace(
         value=value,

@@ -33,6 +33,12 @@ def test_a_curve_that_bends_is_not_foretold_above_one():
     assert far.value is None and far.high == 1 and "no single number" in far.words
 
 
+def test_nothing_is_foretold_below_zero():
+    told = accuracy_curve.forecast(scaling.points([1.0, 2, 4, 8], [0.1, 0.15, 0.8, 0.9]), 0.2, chance=0.05)
+    assert told.value == told.low == told.run_low == 0 and 0 <= told.high <= told.run_high <= 1
+    assert "-" not in told.words
+
+
 def test_accuracies_without_an_error_are_refused():
     with pytest.raises(InputError, match="an accuracy of 1 in a curve; expected shares below 1"):
         accuracy_curve.forecast(scaling.points([1, 2, 4], [0.5, 0.8, 1.0]), 8, chance=0.5)
