@@ -13,6 +13,7 @@ from neurojax.data.session import TEST, TRAIN
 from neurojax.data.store import roster
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
+from neurojax.evals.audits import of_units
 from neurojax.evals.audits.parts import Part
 
 
@@ -139,6 +140,17 @@ def test_an_export_of_another_system_asks_the_items_of_its_audit(monkeypatch):
 
     monkeypatch.setattr(export.audit, "asked_again", gone)
     assert "could not be asked again" in export._measured(found, None, Path("run"))[0]["reason"]
+
+
+def test_both_splits_of_a_recording_are_asked_about_the_same_units(monkeypatch):
+    """Other units would be compared for how hard they are, not for what was trained on."""
+    told_apart = np.tile(np.arange(1, 25), (90, 3, 1))  # a unit's count is its number
+    session = from_counts(told_apart, bin_size_s=0.05, session_id="made", split=np.repeat([TRAIN, TEST], [60, 30]))
+    monkeypatch.setattr(of_units, "size_within_memory", lambda *given: 8)
+    parts = [of_units.parts_of(None, [session], lambda one: np.ones(24, bool), 0, "real", k)[0] for k in (TRAIN, TEST)]
+    hidden, others = (set(part.targets[:, 0].ravel()) for part in parts)
+    assert hidden == others and len(hidden) == 6
+    assert parts[0].channel_group.tolist() == parts[1].channel_group.tolist()
 
 
 def test_documents_that_a_language_model_knows_by_heart_are_found():

@@ -62,7 +62,9 @@ def _part(
     rng = np.random.default_rng(seed)
     tested = np.sort(rng.permutation(session.trials_of(split))[:MAX_ITEMS])
     trained = np.sort(rng.permutation(session.trials_of(TRAIN))[:MAX_TRAIN])
-    units = rng.permutation(np.flatnonzero(known))
+    # Of their own stream, whatever the split: both splits are asked about the same units.
+    of_units = np.random.default_rng([*seed, 1])
+    units = of_units.permutation(np.flatnonzero(known))
     hidden = np.sort(units[: min(MAX_UNITS, len(units) // HIDDEN_SHARE)])
     shown = np.setdiff1d(np.arange(session.num_units), hidden)
     recorded, bin_valid = session.gather_trials(tested)  # [n, T, N]
@@ -91,7 +93,7 @@ def _part(
 
     mean = session.mean_counts()[hidden] if kind == "counts" else np.zeros(len(hidden))
     region = np.array([str(r) if names_a_region(str(r)) else "" for r in session.region[shown]])
-    group = np.array([f"units {k % UNIT_GROUPS + 1}" for k in rng.permutation(len(shown))])
+    group = np.array([f"units {k % UNIT_GROUPS + 1}" for k in of_units.permutation(len(shown))])
     number = len(tested)
     return Part(
         name=session.session_id,
