@@ -33,6 +33,17 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name.strip(), value) for name, _, value in found)
 
 
+def seed(text: str) -> int:
+    """A whole number that every generator takes as its seed."""
+    try:
+        found = int(text)
+    except ValueError:
+        found = -1
+    if not 0 <= found < 2**32:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected a number from 0 to 2**32 - 1")
+    return found
+
+
 def option(*names: str, **facts: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """One option of a verb, as `add_argument` takes it."""
     return names, facts

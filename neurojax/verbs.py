@@ -7,6 +7,7 @@ from neurojax.verb_options import names as _names
 from neurojax.verb_options import numbers as _numbers
 from neurojax.verb_options import option as _option
 from neurojax.verb_options import pairs as _pairs
+from neurojax.verb_options import seed as _seed
 
 PROTOCOL_HELP = "mtm, nlb, brainwide, few_shot, or the path of a protocol file (docs/protocols.md)"
 
@@ -182,7 +183,7 @@ VERBS = {
         ),
         _option("--regions", action="store_true", help="also from each region alone"),
         _option("--num_permutations", type=int, default=20, metavar="N", help="shuffled labels"),
-        _option("--seed", type=int, default=0, metavar="N"),
+        _option("--seed", type=_seed, default=0, metavar="N"),
         _file("--out", "DIR", help="default: the workdir"),
     ),
     "predict": (
@@ -233,7 +234,7 @@ VERBS = {
         WORKDIR,
         DATA_OF_RUN,
         _file("--out", "DIR", help="default: the workdir"),
-        _option("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0"),
+        _option("--seed", type=_seed, default=0, metavar="N", help="of the draws; default: 0"),
     ),
     "lineage": (
         "Name the training trials that stand behind a prediction, and their raw files.",
@@ -253,7 +254,7 @@ VERBS = {
         _option("--num_features", type=int, metavar="N", help="default: four a dimension"),
         _option("--num_active", type=int, default=16, metavar="N", help="of a state; default: 16"),
         _option("--steps", type=int, default=1000, metavar="N", help="of training; default: 1000"),
-        _option("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0"),
+        _option("--seed", type=_seed, default=0, metavar="N", help="of the draws; default: 0"),
     ),
     "forget": (
         "Write weights without the rows of a subject, and prove that the rest is as it was.",
@@ -294,7 +295,7 @@ VERBS = {
         ),
         _option("--forms", type=_names, metavar="NAME,...", help="default: four (docs/curves.md)"),
         _option("--limit", type=_numbers, metavar="LOW,HIGH", help="what the curve may end at"),
-        _option("--seed", type=int, default=0, metavar="N"),
+        _option("--seed", type=_seed, default=0, metavar="N"),
         _file("--out", "DIR", default=Path("."), help="default: here"),
     ),
     "syllables": (
@@ -321,7 +322,7 @@ VERBS = {
         _option(
             "--components", type=int, metavar="N", help="of posture; default: 98 %% of its variance"
         ),
-        _option("--seed", type=int, default=0, metavar="N"),
+        _option("--seed", type=_seed, default=0, metavar="N"),
         _file("--out", "DIR", required=True),
     ),
     "encode": (
@@ -331,7 +332,7 @@ VERBS = {
         _file("--out", "DIR", required=True),
         _option("--layers", type=_names, default=(), metavar="NAME,...", help="default: all"),
         _option("--solver", default="closed_form", metavar="closed_form|himalaya"),
-        _option("--seed", type=int, default=0, metavar="N", help="of a split that is drawn"),
+        _option("--seed", type=_seed, default=0, metavar="N", help="of a split that is drawn"),
     ),
     "check-experiment": (
         "An experiment's observed numbers beside the expected ones; exit 2 outside tolerance.",
