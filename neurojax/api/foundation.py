@@ -19,13 +19,20 @@ _OBJECTIVES = {
     "lm": (True, "the next token is predicted from those before"),
     "distil": (None, "answers of other models about the recordings are learned"),
     "contrastive": (False, "recordings are paired with what was heard"),
+    "mixco": (False, "recordings are paired with what was seen"),
     "ctc": (False, "texts are the targets"),
     "supervised": (False, "labels are the targets"),
+    "events": (False, "times of events are the targets"),
+    "velocity": (False, "velocities of movement are the targets"),
     "responses": (False, "responses are predicted from what was seen"),
 }
 _GENERIC = {
     **dict.fromkeys(("ndt", "ndt_linear", "ndt2", "poyo", "causal_lm"), "a transformer"),
     "ssm": "a state-space model",
+    "lfads": "a recurrent network",
+    "sequence": "recurrent, convolutional or attention layers over frames",
+    "mindeye": "a residual network",
+    "perceptron": "a multi-layer perceptron",
     **dict.fromkeys(("signals", "eeg", "twin"), "a convolutional network"),
 }
 _OPEN = (

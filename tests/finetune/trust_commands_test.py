@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import main
+from neurojax import by_name, main
 from neurojax.api import foundation, model_card, reidentification
 from neurojax.commands import audit
 from neurojax.data.store import card_schema
@@ -16,6 +16,8 @@ from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 from neurojax.finetune import forget
 from neurojax.finetune.weights import read_run
+from neurojax.models import interface as models
+from neurojax.objectives import interface as objectives
 from neurojax.report import audit_block
 
 pytest.importorskip("safetensors")
@@ -126,6 +128,11 @@ def test_the_card_goes_through_the_nine_points_and_says_how_open_the_model_is(ex
     assert foundation.openness(open_data, None)["level"] == "not stated"
     labelled = weights._replace(config=weights.config | {"objective": {"name": "supervised"}})
     assert foundation.points(labelled)["self_supervised"]["holds"] is False
+
+
+def test_a_card_knows_every_objective_and_model():
+    assert set(by_name.names("objectives", objectives.NEEDS)) == set(foundation._OBJECTIVES)
+    assert set(by_name.names("models", models.NEEDS)) == set(foundation._GENERIC)
 
 
 def test_what_people_say_of_a_model_is_told_and_what_the_schema_does_not_know_is_refused(exported, tmp_path):
