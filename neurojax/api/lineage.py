@@ -84,12 +84,15 @@ def behind(
     distance = _distances(wanted, np.concatenate(states))
     nearest = np.argsort(distance, kind="stable")[:num_gradients]
     cosine = _cosines(model, session, trial, known, [owners[k] for k in nearest])
+    # Those that were kept have the digest that the model knows them by: nothing is read again.
+    digest_of = {entry["session_id"]: entry["content_sha256"] for entry in model.weights.entries}
     found = [
-        _of_trial(known[owners[k][0]], owners[k][1])
+        _of_trial(known[owners[k][0]], owners[k][1], digest_of[known[owners[k][0]].session_id])
         | {"state_distance": float(distance[k]), "gradient_cosine": float(alike)}
         for k, alike in zip(nearest, cosine, strict=True)
     ]
-    asked = _of_trial(session, trial) | {"split": SPLIT_NAMES[session.split[trial]]}
+    asked = _of_trial(session, trial, content_sha256(session))
+    asked |= {"split": SPLIT_NAMES[session.split[trial]]}
     more = {"num_train_trials": len(owners), "left_out": left_out}
     return {"asked": asked, **more, "trials": found}
 
@@ -105,13 +108,13 @@ def _unchanged(
         if name not in given:
             left_out[name] = "not among the recordings at hand"
         elif content_sha256(given[name]) != entry["content_sha256"]:
-            left_out[name] = "changed since the model was trained"
+            left_out[name] = "changed since the model was trained (activity, units or split)"
         else:
             kept.append(given[name])
     return kept, left_out
 
 
-def _of_trial(session: Session, trial: int) -> dict[str, Any]:
+def _of_trial(session: Session, trial: int, digest: str) -> dict[str, Any]:
     """Where a trial is from."""
     source = session.info.get("source")
     told: Mapping[str, Any] = source if isinstance(source, Mapping) else {}
@@ -128,7 +131,7 @@ def _of_trial(session: Session, trial: int) -> dict[str, Any]:
         "trial": int(trial),
         "start_s": start_s if np.isfinite(start_s) else None,
         "raw": raw,
-        "content_sha256": content_sha256(session),
+        "content_sha256": digest,
     }
 
 

@@ -37,7 +37,8 @@ def lineage(
         session: name of the recording.
         trial: index in it, as `trial_id` of `neurojax predict`.
         num: trials to print of each of the two measures, see `api.lineage.behind`.
-        data: recordings the run was trained on; default: those its config names.
+        data: recordings the run was trained on, with all their training trials where it saw a
+            share of them (`data.train_fraction`); default: those its config names.
         out: a file for all of it, JSON.
 
     Raises:
@@ -53,7 +54,7 @@ def lineage(
     if out is not None:
         require_writable(Path(out))
     found = adapters.merged(weights.read_run(folder) if is_run else release.read(folder))
-    dataset = run_folder.data_of(found.config, data)
+    dataset = run_folder.data_of(found.config, data, thinned=True)
     named = {one.session_id: one for one in dataset.sessions}
     if session not in named:
         known = ", ".join(sorted(named)[:10]) + (", ..." if len(named) > 10 else "")
@@ -88,8 +89,11 @@ def lineage(
 def times_drawn(found: weights.Weights, dataset: Dataset) -> tuple[dict[str, np.ndarray], str]:
     """(recording -> int [trials], in how many batches of the run each trial was; why not known).
 
-    A batch is a function of the seed and its number, so that they are drawn once more.
+    A batch is a function of the seed, its number and all the recordings, so that they are drawn
+    once more.
     """
+    if dataset.fingerprint != found.dataset_fingerprint:
+        return {}, "the recordings at hand are not those it was trained on"
     if found.origin is not None or found.config.get("init_from"):
         return {}, "the run began with other weights, whose batches it does not know"
     source = settings.open_source(found.config, dataset.to_read)

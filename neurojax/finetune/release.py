@@ -30,7 +30,7 @@ from neurojax.finetune.weights import Weights, read_run, rows_of
 from neurojax.runs import state_io, workdir
 from neurojax.train import settings, state
 
-WEIGHTS_NAME, CONFIG_NAME, CARD_NAME = "model.safetensors", "config.json", "README.md"
+WEIGHTS_NAME, CONFIG_NAME, CARD_NAME = workdir.EXPORT_NAME, "config.json", "README.md"
 FILES = (WEIGHTS_NAME, CONFIG_NAME, roster.ROSTER_NAME, CARD_NAME, trained_trials.NAME)
 FORMAT, SCHEMA = "neurojax", 1
 MAX_CONFIG_BYTES, MAX_SIZE = 16 << 20, 1 << 20

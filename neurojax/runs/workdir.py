@@ -32,6 +32,7 @@ from neurojax.runs.versions import provenance as provenance  # experiments look 
 LOCK_NAME = ".lock"
 MAX_HOLDER_BYTES = 4096
 CONFIG_NAME = "config.json"
+EXPORT_NAME = "model.safetensors"  # in a folder of `neurojax export`, which is no workdir
 RUN_KEY = "run"
 SCHEMA = 1
 

@@ -25,7 +25,11 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
         settings.entry(config["data"], "data", "root", str)
         settings.entry(config["data"], "data", "train_fraction", float)
         return own(config["data"], data_seed(config))
-    dataset = _all_trials(config)
+    return _thinned(config, _all_trials(config))
+
+
+def _thinned(config: Mapping[str, Any], dataset: Dataset) -> Dataset:
+    """The dataset with the share data.train_fraction of its training trials."""
     fraction = settings.entry(config["data"], "data", "train_fraction", float)
     if fraction == 1:
         return dataset
@@ -33,14 +37,16 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     return dataset_of(splits.with_train_fraction(s, fraction, seed) for s in dataset.sessions)
 
 
-def data_of(config: Mapping[str, Any], root: Path | None) -> Dataset:
+def data_of(config: Mapping[str, Any], root: Path | None, thinned: bool = False) -> Dataset:
     """The sessions under `root`, every byte compared with its checksum; None: `load_data`. A
-    source of something else opens it itself (`open_other`)."""
+    source of something else opens it itself (`open_other`). `thinned`: with data.train_fraction of
+    the training trials, as the run saw them."""
     if root is None:
         return load_data(config)
     if (own := _opener(config, "open_other")) is not None:
         return own(Path(root))
-    return open_dataset(Path(root), verify="full")
+    dataset = open_dataset(Path(root), verify="full")
+    return _thinned(config, dataset) if thinned else dataset
 
 
 def _opener(config: Mapping[str, Any], name: str) -> Callable | None:
@@ -88,6 +94,11 @@ def read_run(folder: Path, blocks: Sequence[str] = workdir.BLOCKS) -> dict[str, 
         "command, which completes it",
     )
     config = workdir.read_config(folder)
+    require(
+        set(blocks) <= config.keys() or not (folder / workdir.EXPORT_NAME).is_file(),
+        f"{folder} is an export, which has weights and no run; give the --workdir of the "
+        "`neurojax train` it is from",
+    )
     workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME), blocks)
     return config
 

@@ -17,7 +17,7 @@ from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import passes
 from neurojax.schemes import NEURON
-from neurojax.train import forward, trial_gradients
+from neurojax.train import forward, run_folder, trial_gradients
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,11 @@ def copied(session, test, train):
     return dataclasses.replace(session, counts=counts)
 
 
-def test_a_copy_of_a_training_trial_comes_first(run):
+def test_a_copy_of_a_training_trial_comes_first(run, monkeypatch):
     model, sessions = run
+    read = []
+    digest = lineage.content_sha256
+    monkeypatch.setattr(lineage, "content_sha256", lambda session: read.append(session) or digest(session))
     test, train = int(sessions[1].trials_of(TEST)[0]), int(sessions[1].trials_of(TRAIN)[5])
     asked = copied(sessions[1], test, train)
     found = lineage.behind(model, asked, test, sessions, num_gradients=6)
@@ -47,6 +50,9 @@ def test_a_copy_of_a_training_trial_comes_first(run):
     distances = [one["state_distance"] for one in found["trials"]]
     assert distances == sorted(distances) and found["asked"]["split"] == "test" and not found["left_out"]
     assert found["num_train_trials"] == sum(len(session.trials_of(TRAIN)) for session in sessions)
+    assert len(read) == len(sessions) + 1  # each recording once, and the one asked about
+    assert {one["content_sha256"] for one in found["trials"]} <= {digest(session) for session in sessions}
+    assert found["asked"]["content_sha256"] == digest(asked)
 
 
 def test_what_meets_in_a_sketch_does_not_add_up():
@@ -96,6 +102,28 @@ def test_the_command_names_files_and_steps(area, run, tmp_path, capsys):
     for one in run[1]:
         assert not drawn[one.session_id][one.split != TRAIN].any()
     assert all(one["steps_drawn"] == drawn[one["session_id"]][one["trial"]] for one in record["trials"])
+
+
+def test_steps_are_not_told_from_other_recordings_than_those_of_the_training(area, run):
+    drawn, reason = lineage_command.times_drawn(run[0].weights, open_dataset(area / "both"))
+    assert not drawn and reason == "the recordings at hand are not those it was trained on"
+
+
+def test_recordings_given_to_a_run_on_a_share_of_its_trials_are_cut_to_that_share(area, run, monkeypatch):
+    found = run[0].weights
+    config = found.config | {"data": found.config["data"] | {"train_fraction": 0.5}}
+    trained_on, given = run_folder.load_data(config), []
+
+    def behind(model, session, trial, recordings, **more):
+        given.extend(recordings)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(lineage_command.weights, "read_run", lambda folder: found._replace(config=config))
+    monkeypatch.setattr(lineage_command.lineages, "behind", behind)
+    words = [f"--session={run[1][0].session_id}", "--trial=0", f"--data={area / 'known'}"]
+    assert main.main(["lineage", f"--workdir={area / 'run'}", *words]) == 2
+    assert [one.split.tolist() for one in given] == [one.split.tolist() for one in trained_on.sessions]
+    assert len(given[0].trials_of(TRAIN)) < len(run[1][0].trials_of(TRAIN))
 
 
 @pytest.mark.parametrize("fault", ["session", "trial", "none"])
