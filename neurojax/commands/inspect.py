@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.analysis import sae
+from neurojax.data.store import trained_trials
 from neurojax.errors import require
-from neurojax.evals import evaluators
+from neurojax.evals import evaluators, leaks
 from neurojax.evals.inside import look, views
 from neurojax.files import require_writable, write_json
 from neurojax.report import inspect_page
@@ -34,18 +35,25 @@ def inspect(
 
     Args:
         folder: workdir of a run on spikes or on traces of cells.
-        data: other recordings, which the run has rows for; default: those of the run.
+        data: other recordings, which the run has rows for; then `out` is needed, another folder
+            than `folder`. Default: those of the run.
         out: a folder; default the workdir.
         kind, num_active, steps: see `analysis.sae.Settings`.
         num_features: default four for each dimension of a state.
         seed: of every draw.
 
     Raises:
-        InputError: no run, no sound checkpoint, a run on something else, sizes that cannot be.
+        InputError: no run, no sound checkpoint, a run on something else, sizes that cannot be, or
+            test trials that the run was trained on.
     """
     folder, started = Path(folder), time.monotonic()
     config = run_folder.read_run(folder)
     where = Path(out) if out else folder
+    require(
+        data is None or where.resolve() != folder.resolve(),
+        "--data without another folder as --out: the look in a workdir is that into its own data; "
+        "set --out=DIR",
+    )
     require_writable(where, folder=True)
     settings = {"kind": kind, "num_active": num_active, "num_steps": steps}
     record = of_run(folder, config, data, settings, num_features, seed)
@@ -76,6 +84,7 @@ def of_run(
     dataset = run_folder.data_of(config, data)
     dataset = evaluators.named(config["eval"]).prepare(dataset, config["eval"], run=folder)
     model, manifest = run_folder.load_predictor(folder, config, dataset)
+    leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
     recordings = views.views_of(dataset, name, config["eval"], seed)
     if num_features is None:
         num_features = FEATURES_PER_DIMENSION * views.width_of(model, recordings[0])

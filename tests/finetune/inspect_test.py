@@ -1,5 +1,6 @@
 """`neurojax inspect` on a run: a record and a page, effects with the right sign, and who is refused."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from neurojax import main
 from neurojax.analysis import sae
 from neurojax.commands import inspect
+from neurojax.data.session import TEST, TRAIN
 from neurojax.errors import InputError
 from neurojax.evals.inside import effects, unit_rows, views
 from neurojax.train import run_folder
+from tests.finetune.conftest import write_root
 
 SMALL = ("--steps=30", "--num_features=24", "--num_active=4")
 
@@ -109,3 +112,23 @@ def test_who_cannot_be_looked_into_is_refused(area, capsys):
         assert main.main(["inspect", f"--workdir={area / 'run'}", *SMALL, words]) == 2
         assert told in capsys.readouterr().err
     assert not (area / "run" / "inspect.json").exists()
+
+
+def test_other_recordings_have_a_place_of_their_own_and_are_not_those_of_the_training(area, opened, tmp_path, capsys):
+    words = ["inspect", f"--workdir={area / 'run'}", *SMALL]
+    assert main.main([*words, f"--data={area / 'known'}"]) == 2
+    assert "--data without another folder as --out" in capsys.readouterr().err
+    assert not (area / "run" / "inspect.json").exists()
+    session = opened[1].session
+    turned = np.where(session.split == TRAIN, TEST, np.where(session.split == TEST, TRAIN, session.split))
+    write_root(tmp_path / "turned", [dataclasses.replace(session, split=turned)])
+    assert main.main([*words, f"--data={tmp_path / 'turned'}", f"--out={tmp_path / 'out'}"]) == 2
+    assert "the run was trained on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["inspect", "audit"])
+def test_an_export_is_named_as_one(tmp_path, verb, capsys):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "config.json").write_text('{"format": "neurojax", "config": {}}')
+    assert main.main([verb, f"--workdir={tmp_path}"]) == 2
+    assert f"{tmp_path} is an export" in capsys.readouterr().err
