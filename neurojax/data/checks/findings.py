@@ -214,6 +214,7 @@ _KNOWN = {
 _DROPS = {
     "units_dropped": ("note", "units", "options of the converter choose which units stay"),
     "trials_dropped": ("note", "trials", "options of the converter choose which trials stay"),
+    "runs_dropped": ("note", "runs", "add their events where they hold what is to be learned"),
     "spikes_dropped": (
         "warning",
         "spikes",

@@ -28,7 +28,7 @@ def read_text_table(path: Path, attribute: str) -> dict[str, np.ndarray]:
     Raises:
         InputError: damaged, too large, no table, or no text.
     """
-    rows = _rows(path)
+    rows = rows_of(path)
     require(rows, f"{path} is empty; expected a table")
     names = [cell.strip() for cell in rows[0]]
     if _is_header(rows, path, attribute):
@@ -48,7 +48,9 @@ def read_text_table(path: Path, attribute: str) -> dict[str, np.ndarray]:
     return {name: _values([row[k].strip() for row in rows]) for k, name in enumerate(names)}
 
 
-def _rows(path: Path) -> list[list[str]]:
+def rows_of(path: Path) -> list[list[str]]:
+    """Cells of a text table as they stand, empty lines left out; InputError as of
+    `read_text_table`."""
     with open_input(path) as file:
         content = file.read(_MAX_BYTES + 1)
     require(len(content) <= _MAX_BYTES, f"{path} has more than {_MAX_BYTES} bytes; too large")

@@ -4,7 +4,9 @@
        event_run, event_onset_s, event_picture [events]. Optional: embedding [trials, E], split
        [trials], session [trials], region [voxels], subject_id, licence
 BIDS   a folder sub-NAME: *_bold.nii.gz are runs, in the order of their names, with *_events.tsv
-       beside them (onset, and stim_file or trial_type); read by nibabel (the extra `fmri`)
+       beside them, or in the raw data for those of derivatives/ (onset, and stim_file or
+       trial_type); read by nibabel (the extra `fmri`). Events without an onset or a picture (n/a)
+       and runs without events are left out and counted
 
 What a network for images says of the pictures comes by --options=embeddings=FILE, an .npz of
 picture [P] and embedding [P, E]. Without it a picture is its own direction: names of categories. A
@@ -28,7 +30,7 @@ from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import require
 from neurojax.files import sha256_file
 
-VERSION = "fmri/1"
+VERSION = "fmri/2"
 OPTIONS = {
     "window_s": "FROM:TO, seconds after an onset whose volumes are averaged; default 3:8; of runs",
     "embeddings": ".npz of picture [P] and embedding [P, E]; default: each name its own direction",
@@ -70,9 +72,10 @@ def source_sha256(source: str) -> str:
         return one_file.source_sha256(source)
     digest = hashlib.sha256()
     for run in fmri_files.runs_of(place):
-        for path in (run, fmri_files.events_of(run)):
+        events = fmri_files.events_of(run)
+        for path in (run, *([] if events is None else [events])):
             open_input(path).close()
-            digest.update(f"{path.relative_to(place)} {sha256_file(path)}\n".encode())
+            digest.update(f"{run.relative_to(place)} {path.name} {sha256_file(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -85,7 +88,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     """
     place = Path(source)
     arrays: dict[str, Any] = {} if place.is_dir() else read_npz(place)
-    told = {"seconds": SECONDS_PER_TRIAL, "lost": 0}
+    seconds, lost, silent = SECONDS_PER_TRIAL, {}, 0
     if place.is_dir() or "betas" not in arrays:
         asked = spec.option("mask")
         scans = (
@@ -96,7 +99,11 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         window = fmri_runs.window_of(spec.option("window_s", _WINDOW_S), source)
         values, kept = fmri_runs.responses(scans, window)
         picture, block = scans.picture[kept], scans.event_run[kept]
-        told = {"seconds": scans.tr_s, "lost": int((~kept).sum())}
+        seconds, silent = scans.tr_s, scans.num_silent
+        lost = {
+            "window reaches over its run": int((~kept).sum()),
+            "no onset or no picture": scans.num_unknown,
+        }
     else:
         values, picture, block = fmri_files.betas_of(arrays, source)
     embedding, is_named = _embeddings(arrays, picture, spec.option("embeddings"), source)
@@ -108,7 +115,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         split, how = fmri_files.column(arrays, "split", len(values), "iu", source), "file"
     session = from_values(
         values,
-        sampling_hz=1 / told["seconds"],
+        sampling_hz=1 / seconds,
         unit="a.u.",
         session_id=session_name(source),
         trial_start_bin=np.arange(len(values)),
@@ -123,7 +130,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             "licence": spec.option("licence") or fmri_files.text(arrays, "licence"),
             "consent": spec.option("consent"),
             "split_source": how,
-            "trials_dropped": {"window reaches over its run": told["lost"]} if told["lost"] else {},
+            "trials_dropped": {why: number for why, number in lost.items() if number},
+            "runs_dropped": {"no events.tsv": silent} if silent else {},
         },
     )
     known = np.isfinite(embedding).all(1)
@@ -151,6 +159,14 @@ def _embeddings(arrays, picture: np.ndarray, path: str | None, where: str):
         names = fmri_files.column(held, "picture", None, "iuU", path).astype(str)
         table = fmri_files.matrix(held, "embedding", len(names), path)
         order = np.argsort(names)
+        again = order[1:][names[order[1:]] == names[order[:-1]]]
+        first = order[np.searchsorted(names, names[again], sorter=order)]
+        other = again[~(table[again] == table[first]).all(1)]
+        require(
+            not len(other),
+            f"{path} has different embeddings of the picture {str(names[other][:1])[1:-1][:60]}; "
+            "keep one",
+        )
         place = np.searchsorted(names, picture, sorter=order).clip(max=len(names) - 1)
         known = names[order[place]] == picture
         require(

@@ -1,6 +1,7 @@
 """Files of fMRI: arrays of .npz archives, NIfTI runs of BIDS with their events."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,21 @@ MOST_PACKED = 400  # bytes that a byte of .nii.gz may stand for: more is no scan
 MAX_TR_S = 5.0
 BRIGHT = 0.5  # of the mean brightness: what is kept without a mask
 _PICTURES = ("stim_file", "trial_type")
+_NOT_KNOWN = ("", "n/a")  # of BIDS
+_DERIVED = re.compile(r"_(space|res|den|desc|hemi)-[A-Za-z0-9]+")  # what processing adds to a name
 
 
 def betas_of(arrays: Mapping[str, np.ndarray], where: str):
     """(values float32 [trials, voxels], picture str [trials], session [trials]) of an archive."""
     values = matrix(arrays, "betas", None, where)
+    unknown = ~np.isfinite(values)
+    require(
+        not unknown.any(),
+        f"{where}: betas has {int(unknown.sum()):,} numbers that are NaN or infinite, in "
+        f"{int(unknown.any(0).sum()):,} of {values.shape[1]:,} voxels and "
+        f"{int(unknown.any(1).sum()):,} of {len(values):,} trials; leave out these voxels or "
+        "trials, a zero would be taken as a response",
+    )
     picture = column(arrays, "picture", len(values), "iuU", where).astype(str)
     block = np.zeros(len(values), np.int64)
     if "session" in arrays:
@@ -68,22 +79,64 @@ def runs_of(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
-def events_of(run: Path) -> Path:
-    """Where the events of a run stand."""
-    return run.with_name(f"{run.name.split('_bold.nii')[0]}_events.tsv")
+def events_of(run: Path) -> Path | None:
+    """Where the events of a run stand: beside it, also under the name without what processing added
+    (`_space-MNI_desc-preproc`), or where `derivatives` has the raw data beside it; None without."""
+    name = run.name.split("_bold.nii")[0]
+    names = [f"{name}_events.tsv", f"{_DERIVED.sub('', name)}_events.tsv"]
+    places, parts = [run.parent], run.absolute().parts
+    if "derivatives" in parts:
+        place = len(parts) - 1 - parts[::-1].index("derivatives")
+        places.append(Path(*parts[:place], *parts[place + 2 : -1]))  # without the pipeline's name
+    found = (place / one for place in places for one in names)
+    return next((path for path in found if path.is_file()), None)
+
+
+def _events(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
+    """(onset float64 [events], name str [events], rows without one of them) of an events.tsv."""
+    head, *rows = alf_text.rows_of(path) or [[]]
+    head = [cell.strip() for cell in head]
+    require(
+        all(len(row) == len(head) for row in rows) and len(set(head)) == len(head),
+        f"{path} has rows of other lengths than its first line, or two columns of one name; "
+        "correct the table",
+    )
+    table = {name: [row[place].strip() for row in rows] for place, name in enumerate(head)}
+    told = [one for one in _PICTURES if any(c not in _NOT_KNOWN for c in table.get(one, ()))]
+    require(
+        told and "onset" in table,
+        f"{path} has the columns {', '.join(table)[:100]}; expected onset (seconds) and stim_file "
+        "or trial_type",
+    )
+    try:
+        onset = [float("nan" if c in _NOT_KNOWN else c) for c in table["onset"]]
+    except ValueError:
+        raise InputError(f"{path} has an onset that is no number; expected seconds") from None
+    onset, name = np.array(onset), np.array(table[told[0]])
+    known = np.isfinite(onset) & (np.abs(onset) < 1e6) & ~np.isin(name, _NOT_KNOWN)
+    return onset[known], name[known], int((~known).sum())
 
 
 def read_bids(folder: Path, mask: str | None) -> Scans:
     """All runs of a person, the voxels of a mask alone.
 
     Raises:
-        InputError: no run, no nibabel, a header that cannot be, runs of different shapes, or events
-            without onset and name.
+        InputError: no run, no nibabel, a header that cannot be, runs of different shapes, one run
+            in several spaces, no events, or events without onset and name.
     """
-    runs = runs_of(folder)
-    require(runs, f"{folder} holds no *_bold.nii.gz; check the path")
+    found = runs_of(folder)
+    require(found, f"{folder} holds no *_bold.nii.gz; check the path")
+    events = {path: events_of(path) for path in found}
+    runs = [path for path in found if events[path] is not None]
+    require(runs, f"none of the {len(found)} runs of {folder} has an events.tsv; add them")
+    of_events = {events[path]: path for path in reversed(runs)}
+    for path in runs:
+        require(
+            of_events[events[path]] == path,
+            f"{path.name} and {of_events[events[path]].name} are one run; keep one of them",
+        )
     kept = None if mask is None else _read_nifti(Path(mask), 3)[0] != 0
-    bold, number, of_run, onset, picture, tr_s = [], [], [], [], [], None
+    bold, number, of_run, onset, picture, tr_s, unknown = [], [], [], [], [], None, 0
     for place, path in enumerate(runs):
         volumes, own_tr = _read_nifti(path, 4)
         if kept is None:
@@ -102,19 +155,14 @@ def read_bids(folder: Path, mask: str | None) -> Scans:
         )
         bold.append(volumes[kept].T)
         number.append(np.full(volumes.shape[3], place))
-        table = alf_text.read_text_table(events_of(path), "events")
-        name = next((one for one in _PICTURES if one in table), None)
-        require(
-            name is not None and "onset" in table and table["onset"].dtype.kind == "f",
-            f"{events_of(path)} has the columns {', '.join(table)[:100]}; expected onset (seconds) "
-            "and stim_file or trial_type",
-        )
-        known = np.isfinite(table["onset"]) & (np.abs(table["onset"]) < 1e6)
-        onset.append(table["onset"][known])
-        picture.append(table[name][known].astype(str))
-        of_run.append(np.full(int(known.sum()), place))
+        starts, names, lost = _events(events[path])
+        onset.append(starts)
+        picture.append(names)
+        of_run.append(np.full(len(starts), place))
+        unknown += lost
     parts = [np.concatenate(part) for part in (bold, number, of_run, onset, picture)]
-    return Scans(parts[0], parts[1], tr_s, parts[2], parts[3], parts[4])
+    lost = unknown, len(found) - len(runs)
+    return Scans(parts[0], parts[1], tr_s, parts[2], parts[3], parts[4], *lost)
 
 
 def _read_nifti(path: Path, num_dims: int) -> tuple[np.ndarray, float]:

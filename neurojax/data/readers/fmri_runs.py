@@ -20,6 +20,8 @@ class Scans(NamedTuple):
         tr_s: seconds from volume to volume.
         event_run, onset_s: [events], seconds from the start of the run's first volume.
         picture: str [events].
+        num_unknown: events that were left out, without an onset or a picture.
+        num_silent: runs that were left out, without events.
     """
 
     bold: np.ndarray
@@ -28,6 +30,8 @@ class Scans(NamedTuple):
     event_run: np.ndarray
     onset_s: np.ndarray
     picture: np.ndarray
+    num_unknown: int = 0
+    num_silent: int = 0
 
 
 def without_drift(bold: np.ndarray, run: np.ndarray) -> np.ndarray:

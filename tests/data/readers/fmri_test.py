@@ -62,6 +62,27 @@ def test_betas_take_embeddings_of_a_file_and_people_agree_on_splits(tmp_path):
     assert fmri.recognises(str(tmp_path / "a" / "p1.npz")) == "p1.npz with betas and picture"
 
 
+def test_betas_that_are_not_known_and_embeddings_that_disagree_are_refused(tmp_path):
+    """A zero in place of a NaN would be taken as a response, in means and in rows."""
+    betas = np.ones((4, 3))
+    betas[0, 1] = betas[2, 1] = np.nan
+    said = "betas has 2 numbers that are NaN or infinite, in 1 of 3 voxels and 2 of 4 trials; leave out"
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, {"betas": betas, "picture": np.arange(4)})
+    twice = {"picture": np.array(["a", "b", "a"]), "embedding": np.array([[1.0, 0], [0, 1], [0, 0]])}
+    arrays = {"betas": np.random.default_rng(0).standard_normal((2, 3)), "picture": np.array(["a", "b"])}
+    (tmp_path / "e").mkdir()
+    for known in (False, True):
+        twice["embedding"][2, 0] = known
+        np.savez(tmp_path / "e" / "clip.npz", **twice)
+        if known:
+            session = read(tmp_path, arrays, embeddings=str(tmp_path / "e" / "clip.npz"))
+            np.testing.assert_array_equal(session.behaviour["embedding"], np.eye(2))
+            continue
+        with pytest.raises(InputError, match="has different embeddings of the picture 'a'; keep one"):
+            read(tmp_path, arrays, embeddings=str(tmp_path / "e" / "clip.npz"))
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -105,11 +126,16 @@ def nifti(shape, kind=16, tr_s=2.0, size=None):
     return bytes(head) + np.arange(number, dtype="<f4").tobytes()
 
 
-def bids(folder, content, events="onset\tduration\ttrial_type\n0\t2\tface\n8\t2\thouse\n"):
+EVENTS = "onset\tduration\ttrial_type\n0\t2\tface\n8\t2\thouse\n"
+
+
+def bids(folder, content, events=EVENTS, run="run-1", more=""):
+    """One run of sub-01; `more` stands in the name of the scan alone."""
     place = folder / "sub-01" / "func"
     place.mkdir(parents=True, exist_ok=True)
-    (place / "sub-01_task-x_run-1_bold.nii.gz").write_bytes(gzip.compress(content))
-    (place / "sub-01_task-x_run-1_events.tsv").write_text(events)
+    (place / f"sub-01_task-x_{run}{more}_bold.nii.gz").write_bytes(gzip.compress(content))
+    if events:
+        (place / f"sub-01_task-x_{run}_events.tsv").write_text(events)
     return str(folder / "sub-01")
 
 
@@ -121,6 +147,31 @@ def test_bids_is_read_voxel_by_voxel(tmp_path):
     assert scans.picture.tolist() == ["face", "house"] and fmri.find(str(tmp_path)) == [str(tmp_path / "sub-01")]
     session = fmri.read_session(str(tmp_path / "sub-01"), ReadSpec(options=(("window_s", "2:6"),)))
     assert session.num_trials == 2
+
+
+def test_events_of_bids_may_be_unknown_numbered_and_elsewhere(tmp_path, monkeypatch):
+    volumes = np.arange(54, dtype=np.float32).reshape(2, 3, 1, 9)
+    monkeypatch.setattr(fmri_files, "_read_nifti", lambda path, num_dims: (volumes, 2.0))
+    scan = b"read above"
+    events = "onset\tstim_file\ttrial_type\n0\tn/a\t1\nn/a\tn/a\t2\n8\tn/a\tn/a\n4\tn/a\t3\n"
+    bids(tmp_path, scan, events)
+    bids(tmp_path, scan, events="", run="run-2")
+    path = bids(tmp_path, scan, EVENTS.replace("trial_type", "stim_file"), "run-3", "_space-MNI_res-2_desc-preproc")
+    scans = fmri_files.read_bids(tmp_path / "sub-01", None)
+    assert scans.picture.tolist() == ["1", "3", "face", "house"] and scans.event_run.tolist() == [0, 0, 1, 1]
+    assert (scans.num_unknown, scans.num_silent) == (2, 1)
+    session = fmri.read_session(path, ReadSpec(options=(("window_s", "2:6"),)))
+    assert session.info["trials_dropped"] == {"no onset or no picture": 2}
+    assert session.info["runs_dropped"] == {"no events.tsv": 1} and len(fmri.source_sha256(path)) == 64
+    derived = tmp_path / "derivatives" / "prep"
+    bids(derived, scan, "", "run-1", "_space-T1w_desc-preproc")  # its events are those of the raw data
+    assert fmri_files.read_bids(derived / "sub-01", None).picture.tolist() == ["1", "3"]
+    bids(derived, scan, "", "run-1", "_space-MNI_desc-preproc")
+    with pytest.raises(InputError, match="are one run; keep one of them"):
+        fmri_files.read_bids(derived / "sub-01", None)
+    bids(derived / "b", scan, "")
+    with pytest.raises(InputError, match="none of the 1 runs of .* has an events.tsv"):
+        fmri_files.read_bids(derived / "b" / "sub-01", None)
 
 
 def test_forged_headers_of_nifti_are_refused_before_memory_is_asked_for(tmp_path):
