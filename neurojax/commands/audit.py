@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neurojax import by_name
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import evaluators
 from neurojax.evals.audits import audit as audits
 from neurojax.files import read_json, require_writable, write_json
@@ -16,6 +16,7 @@ from neurojax.train import run_folder
 
 RECORD_NAME, PAGE_NAME = "audit.json", "audit.html"
 SCHEMA = 1
+NOT_AUDITED = ("image_retrieval",)  # they have controls of their own, and no parts
 
 
 def audit(
@@ -57,6 +58,11 @@ def audit(
 def of_run(folder: Path, config: Mapping[str, Any], data: Path | None, seed: int) -> dict[str, Any]:
     """The content of audit.json."""
     evaluator, name = evaluators.named(config["eval"]), _evaluator(config)
+    require(
+        name not in NOT_AUDITED,
+        f"neurojax audit replaces inputs of predictions, which it cannot do yet for a run of "
+        f"eval.evaluator={name}; its own controls stand in evaluation.json",
+    )
     dataset = run_folder.data_of(config, data)
     dataset = evaluator.prepare(dataset, config["eval"], run=folder)
     model, manifest = run_folder.load_predictor(folder, config, dataset)

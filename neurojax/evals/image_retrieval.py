@@ -8,6 +8,7 @@ be right, else the test pictures cannot be told apart; and shuffled brains (resp
 pictures, the rest of the batch as it is), which must be at chance, else something leaks.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,12 +63,30 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
 def prepare(
     dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print
 ) -> Dataset:
-    """All sessions; raises InputError where nobody is there to be tested."""
+    """All sessions; raises InputError where nobody is there to be tested, or where a test picture
+    has the embedding of one that anybody here is trained on, as categories do."""
     require(
         any(len(session.trials_of(TEST)) for session in dataset.sessions),
         "no session has a test trial; expected trials of split 2, convert with a split",
     )
+    shown = [s for s in dataset.sessions if betas.EMBEDDING in s.behaviour]
+    trained = set().union(*(_embeddings(session, TRAIN) for session in shown))
+    both = {one: s.session_id for s in shown for one in _embeddings(s, TEST) if one in trained}
+    require(
+        not both,
+        f"{len(both)} test pictures have the embedding of one to train on (as names of categories "
+        f"do), such as in session {next(iter(both.values()), '')}; keep these pictures for the "
+        "test alone, with a split of the file",
+    )
     return dataset
+
+
+def _embeddings(session: Session, split: int) -> set[bytes]:
+    """Digests of those of a split that are known."""
+    trials = session.trials_of(split)
+    trials = trials[betas.known_pictures(session)[trials]]
+    held = np.asarray(session.behaviour[betas.EMBEDDING])
+    return {hashlib.sha256(held[row]).digest() for row in session.trial_start_bin[trials]}
 
 
 def evaluate(
@@ -95,8 +114,9 @@ def evaluate(
         PRIORS}; "example": strips for the report}.
 
     Raises:
-        InputError: a test trial was trained on, or a test picture, or the embeddings have another
-            size than the run's.
+        InputError: a test trial was trained on, or a test picture by people of these data, or the
+            embeddings have another size than the run's. Which pictures the people of an earlier
+            run saw, one that this run was fine-tuned from, is not known here.
     """
     leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
     source = betas.open_source(dataset.sessions, model.source_config, seed)
@@ -268,7 +288,7 @@ def _noise(source: betas.BetaSource, number: int) -> dict[str, Any]:
 
 
 def _require_new_pictures(source: betas.BetaSource) -> None:
-    """A test picture that anybody was trained on is no test."""
+    """A test picture that anybody of these data was trained on is no test."""
     trained = [i[s.trials_of(TRAIN)] for i, s in zip(source.item, source.sessions, strict=True)]
     tested = [i[s.trials_of(TEST)] for i, s in zip(source.item, source.sessions, strict=True)]
     both = np.intersect1d(np.concatenate(trained), np.concatenate(tested))

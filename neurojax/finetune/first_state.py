@@ -73,7 +73,9 @@ def first_state(
     tables = {name: np.array(rows) for name, rows in state.tables.items()}
     if getattr(recipe.model.module, "NEW_ROWS_AS_IN_PRETRAINING", False):
         _take_known_numbers(tables, recipe, dataset, layout, source)
-        if config["finetune"]["new_rows"] == "closed_form":
+        # Of a model that makes rows of new sessions itself they are in closed form already.
+        in_closed_form = hasattr(recipe.model.module, "rows_of_new")
+        if config["finetune"]["new_rows"] == "closed_form" and not in_closed_form:
             _take_twin_rows(state, tables, recipe, dataset, layout, source)
         return state._replace(tables=tables)
     tokens, num_known = tables["session_token"], len(source.table)

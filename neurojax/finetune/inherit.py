@@ -135,7 +135,8 @@ def require_startable(base: Mapping[str, Any], config: Mapping[str, Any]) -> Non
         require(
             source == base["data"].get("source") and chosen.get("new_rows") in NEW_ROWS_OF_TWINS,
             f"the run is of model.name={model.name}, whose rows of new sessions start by "
-            f"new_rows={' or '.join(NEW_ROWS_OF_TWINS)}; take --config=configs/finetune_twin.py",
+            f"new_rows={' or '.join(NEW_ROWS_OF_TWINS)}; take "
+            f"--config=configs/finetune_{model.name}.py",
         )
         settings.entry(chosen, "finetune", "unfreeze_step", int)
         return

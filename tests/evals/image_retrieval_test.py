@@ -162,6 +162,9 @@ def test_trained_pictures_and_other_embeddings_are_refused(tmp_path):
            for s in people().sessions]  # fmt: skip
     with pytest.raises(InputError, match="1 test pictures are among those to train on, such as '0'"):
         evaluated(tmp_path, dataset=dataset_of(met))
+    with pytest.raises(InputError, match="1 test pictures have the embedding of one to train on .* in session person0"):
+        image_retrieval.prepare(dataset_of(met), SETTINGS)  # before the first step
+    assert image_retrieval.prepare(people(), SETTINGS) is people()
     model = Model()
     model.facts = {"num_targets": 9}
     with pytest.raises(InputError, match="embeddings of 64 numbers, the run was trained on 9"):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,15 +12,16 @@ from neurojax.api.pretrained import Pretrained
 from neurojax.commands import config as declarations
 from neurojax.data.real_values import from_values
 from neurojax.data.store import roster, stimuli
+from neurojax.data.store.dataset import dataset_of
 from neurojax.data.store.sessions import from_counts
 from neurojax.data.synthetic import nsd, speech_eeg, v1
 from neurojax.errors import InputError
 from neurojax.files import read_json, write_json
-from neurojax.finetune import release
+from neurojax.finetune import begin, inherit, release
 from neurojax.finetune.weights import Weights
 from neurojax.models import interface
 from neurojax.runs import state_io
-from neurojax.train import settings, state
+from neurojax.train import loop, settings, sharding, state
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DECLARED = {
@@ -37,6 +39,8 @@ DECLARED = {
     "mindeye": "mindeye.py",
 }
 
+FEW = nsd.NsdSpec(num_sessions=1, trials_per_session=4, num_validation=1, num_test=2, num_repeats=1, most_voxels=3)
+
 
 def sessions_of(source):
     """Two small recordings of the kind that a source reads."""
@@ -49,10 +53,7 @@ def sessions_of(source):
     if source == "speech":
         return speech_eeg.sessions(speech_eeg.SpeechSpec(2, 4, 4, 2, num_sensors=3), 0)
     if source == "betas":
-        few = nsd.NsdSpec(
-            num_sessions=1, trials_per_session=4, num_validation=1, num_test=2, num_repeats=1, most_voxels=3
-        )
-        return nsd.sessions(few, 0)[:2]
+        return nsd.sessions(FEW, 0)[:2]
     if source == "stimuli":
         spec = v1.V1Spec(2, 0, 3, 4, 2, 2, 2, "medium", 24)
         images, kind = v1.stimuli(spec, 0)
@@ -106,6 +107,25 @@ def test_an_export_comes_back_to_the_bit(model, tmp_path):
     assert all(found.arrays[name].tobytes() == array.tobytes() for name, array in weights.arrays.items())
     assert found.facts == weights.facts and found.table == weights.table and found.num_bins == weights.num_bins
     assert f"the model {model} of" in (tmp_path / release.CARD_NAME).read_text()
+
+
+def test_rows_of_new_people_are_in_closed_form_whatever_they_are_called():
+    weights, (_, _, new) = weights_of("mindeye"), nsd.sessions(FEW, 0)[:3]
+    told = declarations.load([f"--config={CONFIGS / 'finetune_mindeye.py'}"])
+    told |= {block: weights.config[block] for block in ("model", "objective", "head", "optimizer")}
+    found = []
+    for name in ("random", "closed_form"):
+        asked = told | {"finetune": told["finetune"] | {"new_rows": name}}
+        tuning = begin.begin_from(weights, asked, dataset_of([new]), log=lambda line: None)
+        source = settings.open_source(asked, [new], table=tuning.start.table)
+        shapes = loop.abstract_state(tuning.recipe, source.facts, sharding.make_mesh(0, 1))
+        found.append(tuning.start.state(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)))
+    rows = [np.asarray(one.tables["read_in"])[6:] for one in found]
+    np.testing.assert_array_equal(*rows)
+    assert rows[0].shape == (3, 64) and rows[0].any()
+    wrong = told | {"finetune": told["finetune"] | {"new_rows": "pca"}}
+    with pytest.raises(InputError, match="new_rows=random or closed_form; take --config=configs/finetune_mindeye.py"):
+        inherit.require_startable(weights.config, wrong)
 
 
 def test_a_model_that_reads_no_spikes_says_what_it_cannot_do(tmp_path):

@@ -54,6 +54,12 @@ def test_an_audit_of_a_run_has_every_item_and_its_bounds(audited, run):
     assert json.loads(json.dumps(again)) == audited
 
 
+def test_a_run_of_pictures_has_no_inputs_to_replace():
+    config = {"eval": {"evaluator": "image_retrieval"}}
+    with pytest.raises(InputError, match="cannot do yet for a run of eval.evaluator=image_retrieval; its own controls"):
+        audit.of_run(None, config, None, 0)
+
+
 def test_the_audit_stands_in_the_page_once(run, audited):
     page = run / "report.html"
     for record in (audited, audited | {"num_items": 77}):
