@@ -129,9 +129,7 @@ class BetaSource(SpeechSource):
 
     def responses(self, number: int, trials: np.ndarray) -> np.ndarray:
         """Standardised values of one person's trials as batches have them, float32 [K, N]."""
-        found = self.standardised(number, self.raw(number, trials))
-        session = self.sessions[number]
-        return found if session.validity is None else found * session.entry_valid(trials, 1)[:, 0]
+        return self.standardised(number, self.raw(number, trials))
 
     def gather(self, plan: Plan, muscle_of: None = None) -> Batch:
         """The batch of a plan."""
@@ -175,8 +173,8 @@ def open_source(
     """The source of a run; arguments as of `sources.spikes.open_source`.
 
     Raises:
-        InputError: counts, trials of several bins, no embedding, no such condition, or people whose
-            embeddings have other sizes.
+        InputError: counts, trials of several bins, voxels that were not observed throughout, no
+            embedding, no such condition, or people whose embeddings have other sizes.
     """
     return BetaSource(sessions, config, seed, table, new_until)
 
@@ -233,6 +231,11 @@ def _check(sessions: Sequence[Session], config: Config) -> None:
             (session.trial_num_bins == 1).all(),
             f"{where} has trials of up to {session.trial_num_bins.max()} bins; expected one value "
             "of each voxel a picture, as `neurojax convert fmri` makes them",
+        )
+        require(
+            session.validity is None,
+            f"{where} has voxels that were not observed in every trial, and their zeros would be "
+            "taken as responses; leave out these voxels or trials",
         )
         require(
             EMBEDDING in session.behaviour,

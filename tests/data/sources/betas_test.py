@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import pytest
 
+from neurojax.data.observed import ObservedIntervals
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import betas
 from neurojax.data.synthetic import nsd
@@ -69,6 +70,7 @@ def test_recordings_without_what_is_needed_are_refused():
     for changed, said in (
         ({"behaviour": {}, "behaviour_valid": {}}, "no behaviour 'embedding'"),
         ({"conditions": {}}, "no condition 'picture'"),
+        ({"validity": ObservedIntervals(np.int32([0]), np.int64([1]), np.int64([3]))}, "not observed in every trial"),
         ({"trial_num_bins": np.full(two.num_trials, 2)}, "trials of up to 2 bins"),
         ({"behaviour": {"embedding": two.behaviour["embedding"][:, :9]}}, "embeddings of 9 numbers, person00 of 64"),
     ):
