@@ -9,6 +9,7 @@ from neurojax.report import page, svg
 from neurojax.report.figures import inside, style
 
 MAX_BARS = 5
+MOST_P = 0.05  # above it regions are not read from rows
 _CSS = """<style>
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft);
   font: 13px system-ui, "DejaVu Sans", sans-serif; }
@@ -41,8 +42,10 @@ _HOW = [
      "predicted; kept: of what the model's own states add to the mean state"],
     ["stitching failure", "a feature of one recording alone: the model keeps something there "
      "that it shares with no other recording (or only that one has it)"],
-    ["gradient map", "a region is hidden and predicted; share of the variance that independent "
-     "fluctuations of each other region's counts would give that prediction, to first order"],
+    ["map of regions", "a region is hidden and predicted, with one spike more in one bin of one "
+     "unit of another region (of real values one standard deviation more); share of the variance "
+     "that independent fluctuations of each other region's counts would give that prediction, to "
+     "first order; the spikes are drawn, so small shares are rough"],
     ["rows of units", "what the stitcher learned of each unit from spikes; the region is read by a "
      "linear classifier, units or whole recordings left out, labels dealt anew as the null"],
 ]  # fmt: skip
@@ -85,7 +88,8 @@ def sentences(record: Mapping[str, Any]) -> list[str]:
     found = [
         f"{sae['num_features']} features of {sae['num_dims']} dimensions, "
         f"{sae['num_active_found']:.1f} on at a time: they leave {100 * sae['unexplained']:.1f} % "
-        f"of the variance of the states; {100 * sae['dead_share']:.1f} % are never on."
+        "of the variance of the states of training trials that they were fitted to; "
+        f"{100 * sae['dead_share']:.1f} % are never on in these."
     ]
     if kept is None:
         found.append(f"No splice-in: {record['splice_in_reason']}.")
@@ -108,15 +112,19 @@ def sentences(record: Mapping[str, Any]) -> list[str]:
         )
     rows = record["embeddings"]
     for table, block in (rows["tables"] if rows else {}).items():
-        told = [
-            f"{one['accuracy']:.2f} where {what} are left out (chance {one['chance']:.2f}, "
-            f"p {one['p']:.2g})"
-            for what, one in block.items()
-            if one and one["chance"] is not None
-        ]
-        if told:
-            found.append(f"Regions are read from {table.replace('_', '-')} rows: "
-                         f"balanced accuracy {'; '.join(told)}.")  # fmt: skip
+        asked = {what: one for what, one in block.items() if one and one["chance"] is not None}
+        for is_read in (True, False):
+            told = [
+                f"{one['accuracy']:.2f} where {what} are left out (chance {one['chance']:.2f}, "
+                f"p {one['p']:.2g})"
+                for what, one in asked.items()
+                if (one["p"] <= MOST_P) == is_read
+            ]
+            if told:
+                found.append(
+                    f"Regions are {'' if is_read else 'not '}read from {table.replace('_', '-')} "
+                    f"rows: balanced accuracy {'; '.join(told)}."
+                )
     return found
 
 
@@ -178,8 +186,7 @@ def _pictures(record: Mapping[str, Any]) -> str:
          "given; dots are recordings."),
         (inside.tuning, record["columns"], "Correlation on test trials of the feature and of the "
          "unit that training trials choose, mean over recordings."),
-        (inside.gradients, record["gradients"], "Whose spikes a hidden region's prediction moves "
-         "with; columns sum to one."),
+        (inside.gradients, record["gradients"], _map_caption(record["gradients"])),
         (inside.embeddings, record["embeddings"], "Each dot is a unit, by its read-out row, "
          "standardised in its recording."),
     ]  # fmt: skip
@@ -193,6 +200,12 @@ def _pictures(record: Mapping[str, Any]) -> str:
     except ImportError:
         return page.paragraph(page.NO_MATPLOTLIB.replace("evaluate", "inspect"))
     return page.grid(*drawn)
+
+
+def _map_caption(block: Mapping[str, Any] | None) -> str:
+    numbers = [n for row in (block or {}).get("num_entries", ()) for n in row if n]
+    drawn = f", at least {min(numbers)} spikes added for each square" if numbers else ""
+    return f"Whose spikes a hidden region's prediction moves with{drawn}; columns sum to one."
 
 
 def _card(card: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -246,12 +246,6 @@ class Predictor:
         placed = self._placed(batch, (query, states))
         return _log_rates_of_states(trained, *placed, self.recipe)
 
-    def sensitivity(self, batch: Batch, query: Query, weight) -> jax.Array:
-        """Gradient of the sum of `weight` times log-rates, both [G, b, T, N], by every count:
-        float32 [G, b, T, N], zero where it is hidden."""
-        trained = (self.params, self.tables, self.buffers)
-        return _sensitivity(trained, *self._placed(batch, (query, weight)), self.recipe)
-
     def _placed(self, batch: Batch, of_trials):
         """(batch, arrays [G, b, ...]) on the devices."""
 
@@ -281,17 +275,6 @@ _rollout = jax.jit(rollouts.rollout, static_argnames=("recipe", "room", "num_bin
 def _log_rates_of_states(trained, batch: Batch, query: Query, states, recipe: Recipe):
     natural = forward.of_states(trained, batch, query, states, recipe).natural
     return heads.named(recipe.head).log_mean(natural)
-
-
-@functools.partial(jax.jit, static_argnames="recipe")
-def _sensitivity(trained, batch: Batch, query: Query, weight, recipe: Recipe):
-    log_mean = heads.named(recipe.head).log_mean
-
-    def weighted(counts):
-        seen = batch.with_trials(counts=counts)
-        return (log_mean(forward.outputs(trained, seen, query, recipe).natural) * weight).sum()
-
-    return jax.grad(weighted)(batch.trials["counts"].astype(jnp.float32))
 
 
 @jax.jit

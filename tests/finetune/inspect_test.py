@@ -12,6 +12,7 @@ from neurojax.commands import inspect
 from neurojax.data.session import TEST, TRAIN
 from neurojax.errors import InputError
 from neurojax.evals.inside import effects, unit_rows, views
+from neurojax.schemes import INTER_REGION
 from neurojax.train import run_folder
 from tests.finetune.conftest import write_root
 
@@ -54,6 +55,7 @@ def test_a_run_is_looked_into(looked):
         )
     share = np.array(record["gradients"]["share"], float)
     assert np.isnan(np.diag(share)).all() and np.nansum(share, axis=0) == pytest.approx([1, 1])
+    assert np.array(record["gradients"]["num_entries"]).tolist() == [[0, 256], [256, 0]]
     assert record["embeddings"]["tables"]["read_out"]["units"]["num_regions"] == 2
     page = (looked / "inspect.html").read_text()
     assert page.count("<article") == len(record["cards"]) and "<svg" in page
@@ -77,11 +79,46 @@ def test_a_feature_that_a_unit_reads_drives_it_and_its_share_is_taken_out_alone(
     assert found["change"] > 0 and 0 < found["change_share"] < 1 and found["absolute"] == pytest.approx(found["change"])
 
 
-def test_what_is_hidden_moves_nothing(opened):
+def test_a_map_is_what_one_spike_more_does(opened, monkeypatch):
     model, view = opened
-    output = views.regions_of(view)["LP"]
-    variance = effects._variance(model, view, output)
-    assert not variance[output].any() and (variance[view.known & ~output] > 0).mean() > 0.9
+    monkeypatch.setattr(effects, "TRIALS", 2)
+    monkeypatch.setattr(effects, "ENTRIES", 10**6)
+    regions = views.regions_of(view)
+    output, read = regions["LP"], regions["CA1"]
+    units = np.flatnonzero(read)[:2]
+    trials, few = view.trials[TEST][:2], np.isin(np.arange(len(read)), units)
+    (some, batch, query), *_ = views.asked(model, view, trials, ~view.known | output, INTER_REGION, 2)
+    counts = np.array(batch.trials["counts"])
+
+    def predicted(counts):  # all trials are as long as the bins
+        log_rates = np.asarray(model.log_rates(batch.with_trials(counts=counts), query), np.float64)
+        return log_rates[0, : len(some), :, : len(output)][..., output].mean(-1).sum(-1)
+
+    before, squares = predicted(counts), 0.0
+    for unit in units:
+        spread = counts[0, : len(some), :, unit].astype(float).var()
+        for time in range(counts.shape[2]):
+            more = counts.copy()
+            more[0, :, time, unit] += 1  # in both trials at once
+            squares += ((predicted(more) - before) ** 2).mean() * spread
+    rng = np.random.default_rng(0)
+    (variance, number), hidden = effects._variance(model, view, output, {"few": few, "LP": output}, rng).values()
+    assert number == 2 * 2 * counts.shape[2] and hidden[0] == 0  # what is hidden moves nothing
+    assert variance == pytest.approx(squares, rel=1e-3) and squares > 0
+
+
+def test_a_map_of_drawn_spikes_is_near_that_of_all(opened, monkeypatch):
+    model, view = opened
+    monkeypatch.setattr(effects, "TRIALS", 2)
+    regions = views.regions_of(view)
+    few = np.isin(np.arange(view.session.num_units), np.flatnonzero(regions["CA1"])[:6])
+    found = {}
+    for entries in (60, 10**6):
+        monkeypatch.setattr(effects, "ENTRIES", entries)
+        rng = np.random.default_rng(0)
+        found[entries] = effects._variance(model, view, regions["LP"], {"few": few}, rng)["few"]
+    (drawn, number), (every, size) = found[60], found[10**6]
+    assert number == 60 < size and drawn == pytest.approx(every, rel=0.5)
 
 
 def test_states_to_learn_are_of_valid_bins_and_as_many_as_asked_for(opened):

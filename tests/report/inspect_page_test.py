@@ -77,7 +77,16 @@ def test_sentences_say_what_was_kept_and_what_failed():
     found = "\n".join(inspect_page.sentences(record()))
     assert "keep 95.8 % of what states add to their mean (0.950 of 1.000 bits/spike, -0.200 from" in found
     assert "2 of 250 features fire in one recording alone: stitching failures." in found
-    assert "read-out rows: balanced accuracy 0.50 where units are left out (chance 0.25, p 0.005)." in found
+    rows = "read-out rows: balanced accuracy"
+    assert f"Regions are read from {rows} 0.50 where units are left out (chance 0.25, p 0.005)." in found
+    assert "4.0 % of the variance of the states of training trials that they were fitted to" in found
+    blind = record()
+    blind["embeddings"]["tables"]["read_out"]["recordings"] = {"accuracy": 0.3, "chance": 0.25, "p": 0.3}
+    found = inspect_page.sentences(blind)
+    assert found[-1] == f"Regions are not read from {rows} 0.30 where recordings are left out (chance 0.25, p 0.3)."
+    assert found[-2].startswith(f"Regions are read from {rows} 0.50 where units") and "recordings" not in found[-2]
+    blind["gradients"]["num_entries"] = [[0, 40], [24, 0]]
+    assert "at least 24 spikes added for each square" in inspect_page._map_caption(blind["gradients"])
 
 
 def test_what_was_not_measured_is_said_and_the_page_stands():

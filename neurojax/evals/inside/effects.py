@@ -1,6 +1,6 @@
-"""What drives what: a feature taken out of the states, and gradients from region to region."""
+"""What drives what: a feature taken out of the states, and spikes added from region to region."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from neurojax.schemes import INTER_REGION, NEURON
 
 TRIALS = 8  # test trials of each recording
 MAX_REGIONS = 12
+ENTRIES = 128  # spikes that are added for each hidden region of a recording
 _TINY = 1e-9
 
 
@@ -81,37 +82,43 @@ def drives(trials: Sequence[Asked], feature: int) -> dict[str, dict[str, float]]
     }
 
 
-def gradient_map(model: Model, views: Sequence[View]) -> dict[str, Any] | None:
+def gradient_map(model: Model, views: Sequence[View], seed: int) -> dict[str, Any] | None:
     """How much each region's spikes move the predicted rates of every other region.
 
-    A region is hidden and predicted (inter-region) on a few test trials; the gradient of its
-    mean log-rate, summed over a trial's bins, by every visible count, is multiplied by that unit's
-    standard deviation. Squares are summed over units and bins: the variance that independent
-    fluctuations of the counts would give that prediction, to first order.
+    A region is hidden and predicted (inter-region) on a few test trials, as they are and with one
+    spike more (of real values one standard deviation more) in one bin of one visible unit: by how
+    much does its mean log-rate change, summed over the trial's bins? A difference and no
+    derivative, for counts are whole, and a model that reads their square roots or each spike as an
+    event has a slope at an empty bin that says nothing of one spike. The square of the change,
+    times the variance of the unit's counts, is summed over units and bins: the variance that
+    independent fluctuations of the counts would give that prediction, to first order. Units, bins
+    and trials are drawn, ENTRIES for each hidden region of a recording, alike among the others.
 
     Returns:
         regions: names, those of the most units, at most MAX_REGIONS; share: float [input, output],
         of that variance by input region, columns sum to one, None where never measured (a region
         cannot see itself: it is hidden); per_unit: the same shares, of variances divided by the
-        input region's units; strength: float [output], square root of the whole variance. None
-        where no recording has two regions.
+        input region's units; num_entries: int [input, output], spikes that were added. None where
+        no recording has two regions.
     """
     names = _names(views)
     place = {name: number for number, name in enumerate(names)}
     total = np.zeros((len(names), len(names)))
     of_unit, seen = np.zeros_like(total), np.zeros_like(total)
-    for view in views:
+    added = np.zeros(total.shape, int)
+    for number, view in enumerate(views):
         members = {name: units for name, units in regions_of(view).items() if name in place}
         if len(members) < 2:
             continue
         for output, asked_for in members.items():
-            variance = _variance(model, view, asked_for)  # [N]
-            for name, units in members.items():
-                if name != output:
-                    cell = place[name], place[output]
-                    total[cell] += variance[units].sum()
-                    of_unit[cell] += variance[units].mean()
-                    seen[cell] += 1
+            rng = np.random.default_rng([seed, 17, number, place[output]])
+            others = {name: units for name, units in members.items() if name != output}
+            for name, (variance, count) in _variance(model, view, asked_for, others, rng).items():
+                cell = place[name], place[output]
+                total[cell] += variance
+                of_unit[cell] += variance / others[name].sum()
+                seen[cell] += 1
+                added[cell] += count
     if not seen.any():
         return None
     mean = np.divide(total, seen, out=np.zeros_like(total), where=seen > 0)
@@ -120,7 +127,7 @@ def gradient_map(model: Model, views: Sequence[View]) -> dict[str, Any] | None:
         "regions": names,
         "share": _shares(mean, seen),
         "per_unit": _shares(mean_of_unit, seen),
-        "strength": np.sqrt(mean.sum(0)).tolist(),
+        "num_entries": added.tolist(),
     }
 
 
@@ -140,18 +147,64 @@ def _shares(variance: np.ndarray, seen: np.ndarray) -> list[list[float | None]]:
     ]
 
 
-def _variance(model: Model, view: View, output: np.ndarray) -> np.ndarray:
-    """Of one hidden region's prediction, by each unit, float64 [N]; mean over trials."""
+def _variance(
+    model: Model,
+    view: View,
+    output: np.ndarray,
+    others: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+) -> dict[str, tuple[float, int]]:
+    """Region -> variance (nats squared) of one hidden region's prediction by its units, sum over
+    these, mean over trials; and the number of entries that it is estimated from, all of them where
+    there are no more."""
     session, trials = view.session, view.trials[TEST][:TRIALS]
+    read, bin_valid = session.gather_trials(trials, int(session.trial_num_bins[trials].max()))
+    spread = read[bin_valid].astype(np.float64).var(0)  # [N]
+    step = np.ones(session.num_units) if view.kind == COUNTS else np.sqrt(spread)
+    step = np.where(step > 0, step, 1.0)
+    where = np.argwhere(bin_valid)  # (trial, bin)
+    each = max(1, ENTRIES // len(others))
+    drawn, found, start = {}, {}, 0
+    for name, units in others.items():
+        members = np.flatnonzero(units)
+        size = len(members) * len(where)
+        entries = rng.permutation(size)[:each] if size > each else np.arange(size)
+        unit, at = members[entries // len(where)], where[entries % len(where)]
+        drawn[name] = np.column_stack([at, unit]), size / len(trials)
     hidden = ~view.known | output
-    some, batch, query = next(asked(model, view, trials, hidden, INTER_REGION, TRIALS))
-    counts = batch.trials["counts"]
-    weight = np.zeros(counts.shape, np.float32)
-    valid = np.asarray(batch.trials["bin_valid"])[..., None]
-    weight[..., : session.num_units] = valid * (output / output.sum())
-    gradient = np.asarray(model.sensitivity(batch, query, weight), np.float64)
-    gradient = gradient[0, : len(some), :, : session.num_units]
-    read, bin_valid = session.gather_trials(some, gradient.shape[1])
-    spread = read[bin_valid].astype(np.float64).var(0)
-    squares = np.square(gradient * bin_valid[..., None]).sum(1)  # [b, N]
-    return squares.mean(0) * spread
+    nothing = np.column_stack([np.arange(len(trials)), np.zeros((len(trials), 2), int)])
+    before = _summed(model, view, trials, hidden, output, nothing, 0 * step)
+    entries = np.concatenate([entries for entries, _ in drawn.values()])
+    after = _summed(model, view, trials, hidden, output, entries, step)
+    change = (after - before[entries[:, 0]]) / step[entries[:, 2]]
+    squares = change**2 * spread[entries[:, 2]]
+    for name, (entries, per_trial) in drawn.items():
+        stop = start + len(entries)
+        found[name] = float(squares[start:stop].mean() * per_trial), len(entries)
+        start = stop
+    return found
+
+
+def _summed(
+    model: Model,
+    view: View,
+    trials: np.ndarray,
+    hidden: np.ndarray,
+    output: np.ndarray,
+    entries: np.ndarray,
+    step: np.ndarray,
+) -> np.ndarray:
+    """Mean log-rate of the output's units, summed over bins, float64 [entries], in a trial to one
+    entry of which a step was added; `entries` int [entries, 3] (trial, bin, unit), `step` [N]."""
+    found, first = [], 0
+    for some, batch, query in asked(model, view, trials[entries[:, 0]], hidden, INTER_REGION):
+        own = entries[first : first + len(some)]
+        first += len(some)
+        counts = np.array(batch.trials["counts"])
+        place = (0, np.arange(len(some)), own[:, 1], own[:, 2])
+        counts[place] += step[own[:, 2]].astype(counts.dtype)
+        log_rates = np.asarray(model.log_rates(batch.with_trials(counts=counts), query))
+        mean = log_rates[0, : len(some), :, : len(output)][..., output].astype(np.float64).mean(-1)
+        valid = np.asarray(batch.trials["bin_valid"])[0, : len(some)]
+        found.append(np.where(valid, mean, 0.0).sum(1))
+    return np.concatenate(found)

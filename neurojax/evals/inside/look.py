@@ -72,7 +72,7 @@ def look(
         "stitching": stitching(found.share),
         "columns": found.columns(),
         "cards": cards,
-        "gradients": effects.gradient_map(model, views),
+        "gradients": effects.gradient_map(model, views, seed),
         "embeddings": unit_rows.embeddings(model, views, seed),
         "recordings": [view.session.session_id for view in views],
         "kind": views[0].kind,

@@ -28,8 +28,6 @@ class Model(passes.Model, Protocol):
 
     def log_rates_of_states(self, batch: Any, query: Any, states: Any) -> Any: ...
 
-    def sensitivity(self, batch: Any, query: Any, weight: Any) -> Any: ...
-
 
 class View(NamedTuple):
     """One recording.

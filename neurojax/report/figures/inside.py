@@ -75,9 +75,11 @@ def gradients(block: Mapping[str, Any]) -> style.Figure:
     image = axis.imshow(share, cmap=style.SCORE_MAP, vmin=0.0, vmax=max(np.nanmax(share), 0.01))
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axis.set_yticks(range(len(names)), names)
-    bar = figure.colorbar(image, ax=axis, label="share of the gradient's variance")
+    bar = figure.colorbar(image, ax=axis, label="share of the variance")
     bar.outline.set_visible(False)
-    style.finish(axis, "hidden region, predicted", "region whose spikes are read", "Gradient map")
+    style.finish(
+        axis, "hidden region, predicted", "region whose spikes are read", "What one spike more does"
+    )
     return figure
 
 
