@@ -10,13 +10,14 @@ needs: RUN may go.
 finetune.strategy   stitcher_only     rows of the new person train, the network stays bit for bit
                     gradual_unfreeze  as stitcher_only until finetune.unfreeze_step, then everything
                     full              everything from the start
+finetune.new_rows   random or closed_form: the same here, rows are in closed form
 source    an hour of a new person's scans: Scotti et al. 2024 (MindEye2)
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
 time      11 s of CPU time for one session, evaluation included
-scores    top-1 of 300 pictures, one made-up person with one session of 120 pictures: 0.240; before
+scores    top-1 of 300 pictures, one made-up person with one session of 120 pictures: 0.250; before
           a step 0.200, that session alone from scratch 0.057, in context 0.320, with twenty
-          sessions 0.527, the best reader 0.747
-          (experiments/mindeye, commit 11fc4d640b, 2026-11-30)
+          sessions 0.540, the best reader 0.747
+          (experiments/mindeye, commit 89f87a91aa, 2026-11-30)
 """
 
 import importlib.util
