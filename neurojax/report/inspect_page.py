@@ -45,7 +45,7 @@ _HOW = [
     ["map of regions", "a region is hidden and predicted, with one spike more in one bin of one "
      "unit of another region (of real values one standard deviation more); share of the variance "
      "that independent fluctuations of each other region's counts would give that prediction, to "
-     "first order; the spikes are drawn, so small shares are rough"],
+     "first order; the spikes are drawn, so shares are rough"],
     ["rows of units", "what the stitcher learned of each unit from spikes; the region is read by a "
      "linear classifier, units or whole recordings left out, labels dealt anew as the null"],
 ]  # fmt: skip

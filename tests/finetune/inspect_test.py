@@ -55,7 +55,8 @@ def test_a_run_is_looked_into(looked):
         )
     share = np.array(record["gradients"]["share"], float)
     assert np.isnan(np.diag(share)).all() and np.nansum(share, axis=0) == pytest.approx([1, 1])
-    assert np.array(record["gradients"]["num_entries"]).tolist() == [[0, 256], [256, 0]]
+    added = np.array(record["gradients"]["num_entries"])
+    assert not np.diag(added).any() and min(added[0, 1], added[1, 0]) > 200
     assert record["embeddings"]["tables"]["read_out"]["units"]["num_regions"] == 2
     page = (looked / "inspect.html").read_text()
     assert page.count("<article") == len(record["cards"]) and "<svg" in page
@@ -118,7 +119,7 @@ def test_a_map_of_drawn_spikes_is_near_that_of_all(opened, monkeypatch):
         rng = np.random.default_rng(0)
         found[entries] = effects._variance(model, view, regions["LP"], {"few": few}, rng)["few"]
     (drawn, number), (every, size) = found[60], found[10**6]
-    assert number == 60 < size and drawn == pytest.approx(every, rel=0.5)
+    assert number == 60 < size and drawn == pytest.approx(every, rel=0.3)
 
 
 def test_states_to_learn_are_of_valid_bins_and_as_many_as_asked_for(opened):

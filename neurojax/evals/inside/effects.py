@@ -13,7 +13,7 @@ from neurojax.schemes import INTER_REGION, NEURON
 
 TRIALS = 8  # test trials of each recording
 MAX_REGIONS = 12
-ENTRIES = 128  # spikes that are added for each hidden region of a recording
+ENTRIES = 768  # spikes that are added for each hidden region of a recording
 _TINY = 1e-9
 
 
@@ -92,7 +92,7 @@ def gradient_map(model: Model, views: Sequence[View], seed: int) -> dict[str, An
     event has a slope at an empty bin that says nothing of one spike. The square of the change,
     times the variance of the unit's counts, is summed over units and bins: the variance that
     independent fluctuations of the counts would give that prediction, to first order. Units, bins
-    and trials are drawn, ENTRIES for each hidden region of a recording, alike among the others.
+    and trials are drawn, ENTRIES for each hidden region of a recording.
 
     Returns:
         regions: names, those of the most units, at most MAX_REGIONS; share: float [input, output],
@@ -167,20 +167,24 @@ def _variance(
     drawn, found, start = {}, {}, 0
     for name, units in others.items():
         members = np.flatnonzero(units)
-        size = len(members) * len(where)
-        entries = rng.permutation(size)[:each] if size > each else np.arange(size)
-        unit, at = members[entries // len(where)], where[entries % len(where)]
-        drawn[name] = np.column_stack([at, unit]), size / len(trials)
+        whole, many = spread[members].sum(), len(members) * len(where) > each
+        if many and whole > 0:  # units that vary more are drawn more often, and weigh alike
+            unit = rng.choice(members, each, p=spread[members] / whole)
+            at = where[rng.integers(len(where), size=each)]
+            weight = np.full(each, whole * len(where) / len(trials) / each)
+        else:
+            unit, at = np.repeat(members, len(where)), np.tile(where, (len(members), 1))
+            weight = spread[unit] / len(trials)
+        drawn[name] = np.column_stack([at, unit]), weight
     hidden = ~view.known | output
     nothing = np.column_stack([np.arange(len(trials)), np.zeros((len(trials), 2), int)])
     before = _summed(model, view, trials, hidden, output, nothing, 0 * step)
     entries = np.concatenate([entries for entries, _ in drawn.values()])
     after = _summed(model, view, trials, hidden, output, entries, step)
     change = (after - before[entries[:, 0]]) / step[entries[:, 2]]
-    squares = change**2 * spread[entries[:, 2]]
-    for name, (entries, per_trial) in drawn.items():
-        stop = start + len(entries)
-        found[name] = float(squares[start:stop].mean() * per_trial), len(entries)
+    for name, (own, weight) in drawn.items():
+        stop = start + len(own)
+        found[name] = float(weight @ change[start:stop] ** 2), len(own)
         start = stop
     return found
 
