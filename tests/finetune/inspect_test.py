@@ -104,7 +104,8 @@ def test_a_map_is_what_one_spike_more_does(opened, monkeypatch):
             squares += ((predicted(more) - before) ** 2).mean() * spread
     rng = np.random.default_rng(0)
     (variance, number), hidden = effects._variance(model, view, output, {"few": few, "LP": output}, rng).values()
-    assert number == 2 * 2 * counts.shape[2] and hidden[0] == 0  # what is hidden moves nothing
+    assert number == 2 * 2 * counts.shape[2]
+    assert hidden[0] < 1e-9 * variance  # what is hidden moves nothing but, on some machines, the last bit
     assert variance == pytest.approx(squares, rel=1e-3) and squares > 0
 
 
