@@ -22,7 +22,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/index"
 include_patterns = [
     *("README.md", "RESULTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md"),
-    *("experiments/README.md", "experiments/*/README.md"),
+    *("colab/README.md", "experiments/README.md", "experiments/*/README.md"),
 ]
 
 myst_heading_anchors = 3
