@@ -51,7 +51,7 @@ def page_of(evaluations: Records, session_ids: Sequence[str], warnings: Sequence
         (score_words(part.metric), _table(part, reference, len(session_ids)))
         for part in parts_of(evaluations, session_ids, "±\u00a0")
     ]
-    costs = [rows for rows in [cost_rows(evaluations)] if rows]
+    costs = cost_rows(evaluations)
     title = f"neurojax: {len(evaluations)} runs compared"
     return page.page(
         title,
@@ -72,7 +72,7 @@ def page_of(evaluations: Records, session_ids: Sequence[str], warnings: Sequence
         ),
         *(page.folded(f"Scores: {words}", table) for words, table in tables_of_parts[1:]),
         *_session_differences(evaluations, session_ids),
-        *(page.folded("Costs", page.table(rows[0], rows[1:])) for rows in costs),
+        page.folded("Costs", page.table(costs[0], costs[1:])) if costs else "",
         page.folded("Runs", page.table(["run", "step", "seed", "config hash", "data"], identity)),
     )
 

@@ -1,13 +1,11 @@
 """`neurojax predict`: a run's predicted rates of the test trials, as arrays for other tools."""
 
 import dataclasses
-import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from neurojax.commands import hypotheses
@@ -28,6 +26,8 @@ from neurojax.evals import (
 )
 from neurojax.evals.answers import answers_of
 from neurojax.files import require_writable, write_bytes
+from neurojax.finetune import forget
+from neurojax.runs import state_io
 from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
 
@@ -173,11 +173,9 @@ def write_answers_of(folder: Path, data: Path | None, out: Path) -> None:
 
 
 def _weights_sha256(model) -> str:
-    """Of every array of a predictor, in the order of their names."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves((model.params, model.tables, model.buffers)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
+    """Of every array of a predictor."""
+    trained = {"params": model.params, "tables": model.tables, "buffers": model.buffers}
+    return forget.digest_of(state_io.named_leaves(trained))
 
 
 def _answered(out: Path, session: Session, trials: np.ndarray, answerer: Mapping) -> bool:

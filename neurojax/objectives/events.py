@@ -5,33 +5,20 @@ asked about by itself, so that two may come at once. The nats are those of a coi
 frame (binary cross-entropy).
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
 from neurojax.batch import Batch
-from neurojax.models.interface import SignalInputs
 from neurojax.objectives.interface import LossSums
+
+# no settings, nothing hidden or drawn: the signal is read as it is
+from neurojax.objectives.supervised import Config, inputs
+from neurojax.objectives.supervised import draw as draw
+from neurojax.objectives.supervised import validation_query as validation_query
 
 SPLITS_INTO_PARTS = True
 VALIDATED = ("events",)
 HEADS = ("pulses",)
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """It has no settings."""
-
-
-def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> tuple:
-    """Nothing is drawn."""
-    return ()
-
-
-def inputs(batch: Batch, query: tuple, config: Config) -> SignalInputs:
-    """The signal as it is; the events are no part of it."""
-    return SignalInputs(batch.trials["values"], batch.trials["bin_valid"])
 
 
 def loss(apply, head, weights, batch: Batch, query: tuple, step, key, config: Config) -> LossSums:
@@ -51,8 +38,3 @@ def target(batch: Batch) -> jax.Array:
 def asked(query: tuple, batch: Batch) -> jax.Array:
     """Kinds and frames of which it is known, bool [G, b, S, K]."""
     return batch.trials["pulses"] >= 0
-
-
-def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> tuple:
-    """Nothing is drawn."""
-    return ()

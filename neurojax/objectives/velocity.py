@@ -4,7 +4,6 @@ Absolute and not squared: of a movement that is mostly rest, the few fast frames
 A velocity that is not finite is one that nobody knows.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -12,27 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.batch import Batch
-from neurojax.models.interface import SignalInputs
 from neurojax.objectives.interface import LossSums
+
+# no settings, nothing hidden or drawn: the signal is read as it is
+from neurojax.objectives.supervised import Config, inputs
+from neurojax.objectives.supervised import draw as draw
+from neurojax.objectives.supervised import validation_query as validation_query
 
 SPLITS_INTO_PARTS = True
 VALIDATED = ("velocity",)
 HEADS = ("gaussian",)
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """It has no settings."""
-
-
-def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> tuple:
-    """Nothing is drawn."""
-    return ()
-
-
-def inputs(batch: Batch, query: tuple, config: Config) -> SignalInputs:
-    """The signal as it is; the velocity is no part of it."""
-    return SignalInputs(batch.trials["values"], batch.trials["bin_valid"])
 
 
 def loss(apply, head, weights, batch: Batch, query: tuple, step, key, config: Config) -> LossSums:
@@ -69,8 +57,3 @@ def target(batch: Batch) -> jax.Array:
 def asked(query: tuple, batch: Batch) -> jax.Array:
     """Frames and axes whose velocity is known, bool [G, b, S, K]."""
     return jnp.isfinite(batch.trials["velocity"])
-
-
-def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> tuple:
-    """Nothing is drawn."""
-    return ()

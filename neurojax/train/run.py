@@ -190,7 +190,7 @@ def evaluate_run(
     """
     asked, evaluator = config["eval"], evaluators.named(config["eval"])
     model, manifest = run_folder.load_predictor(folder, config, dataset, log)
-    start = time.monotonic()
+    start, metrics = time.monotonic(), read_metrics(folder)
     seed, root = run_folder.data_seed(config), config["data"]["root"]
     found = evaluator.evaluate(model, dataset, asked, seed, folder=folder, root=root, log=log)
     example = found.pop("example", None)
@@ -202,7 +202,7 @@ def evaluate_run(
         "step": manifest["step"],
         "dataset_fingerprint": dataset.fingerprint,
         "config_hash": manifest["config_hash"],
-        "cost": _cost(model, read_metrics(folder)),
+        "cost": _cost(model, metrics),
         **found,
     }
     where = Path(out) if out else folder / f"evaluation{suffix}.json"
@@ -212,7 +212,7 @@ def evaluate_run(
     took = f"in {time.monotonic() - start:.1f} s: {where}"
     log(f"evaluated {dataset.contents}{under} {took}")
     if out is None:
-        evaluator.draw(folder, record, example, read_metrics(folder), suffix=suffix, log=log)
+        evaluator.draw(folder, record, example, metrics, suffix=suffix, log=log)
     return read_json(where)
 
 

@@ -19,10 +19,11 @@ from neurojax.data import batching, splits
 from neurojax.data.batching import Layout, Plan
 from neurojax.data.robust_scale import Scale
 from neurojax.data.session import TRAIN, Session
+from neurojax.data.sources import made_up
 from neurojax.data.sources.speech import SpeechSource
-from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import nsd
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.facts import Facts
 from neurojax.ranges import check_ranges, positive
 
@@ -185,29 +186,8 @@ def rows_of(sessions: Sequence[Session], table: Sequence[Mapping[str, Any]]) -> 
 
 
 def open_data(data: Mapping[str, Any], seed: int) -> Dataset:
-    """The recordings that a config names: a folder under data.root, or made-up ones.
-
-    Raises:
-        InputError: no such folder, or an unknown entry of data.synthetic.
-    """
-    if data["root"]:
-        dataset = open_dataset(data["root"], verify="full")
-    else:
-        entries = data.get("synthetic")
-        require(
-            isinstance(entries, Mapping),
-            "data.root is empty, and this config makes no data; give --config.data.root=ROOT",
-        )
-        known = {field.name for field in dataclasses.fields(nsd.NsdSpec)}
-        if unknown := sorted(set(entries) - known):
-            raise InputError(
-                f"config.data.synthetic.{unknown[0]} is not known; choose from "
-                f"{', '.join(sorted(known))}"
-            )
-        dataset = dataset_of(nsd.sessions(nsd.NsdSpec(**entries), seed))
-    if (fraction := data["train_fraction"]) == 1:
-        return dataset
-    return dataset_of(splits.with_train_fraction(s, fraction, seed) for s in dataset.sessions)
+    """The recordings that a config names, see `made_up.stored_or_made`."""
+    return made_up.stored_or_made(data, seed, nsd.NsdSpec, nsd.sessions)
 
 
 def known_pictures(session: Session) -> np.ndarray:

@@ -16,9 +16,10 @@ from neurojax.batch import Batch
 from neurojax.data import batching, robust_scale, splits
 from neurojax.data.batching import Layout, Plan, Planner
 from neurojax.data.session import TRAIN, VALIDATION, Session
-from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
+from neurojax.data.sources import made_up
+from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import speech_eeg
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.facts import Facts
 from neurojax.ranges import check_ranges, positive, share
 
@@ -258,29 +259,8 @@ def rows_of(sessions: Sequence[Session], table: Sequence[Mapping[str, Any]]) -> 
 
 
 def open_data(data: Mapping[str, Any], seed: int) -> Dataset:
-    """The recordings that a config names: a folder under data.root, or made-up ones.
-
-    Raises:
-        InputError: no such folder, or an unknown entry of data.synthetic.
-    """
-    if data["root"]:
-        dataset = open_dataset(data["root"], verify="full")
-    else:
-        entries = data.get("synthetic")
-        require(
-            isinstance(entries, Mapping),
-            "data.root is empty, and this config makes no data; give --config.data.root=ROOT",
-        )
-        known = {field.name for field in dataclasses.fields(speech_eeg.SpeechSpec)}
-        if unknown := sorted(set(entries) - known):
-            raise InputError(
-                f"config.data.synthetic.{unknown[0]} is not known; choose from "
-                f"{', '.join(sorted(known))}"
-            )
-        dataset = dataset_of(speech_eeg.sessions(speech_eeg.SpeechSpec(**entries), seed))
-    if (fraction := data["train_fraction"]) == 1:
-        return dataset
-    return dataset_of(splits.with_train_fraction(s, fraction, seed) for s in dataset.sessions)
+    """The recordings that a config names, see `made_up.stored_or_made`."""
+    return made_up.stored_or_made(data, seed, speech_eeg.SpeechSpec, speech_eeg.sessions)
 
 
 def places_of(session: Session) -> np.ndarray:

@@ -12,6 +12,7 @@ from neurojax.batch import Batch
 from neurojax.data import batching, splits
 from neurojax.data.batching import BatchingConfig as Config
 from neurojax.data.session import VALIDATION, Session
+from neurojax.data.sources import made_up
 from neurojax.data.sources.spikes import SpikeSource, rows_of
 from neurojax.data.store import stimuli as store
 from neurojax.data.store.stimuli import StimulusDataset
@@ -179,11 +180,7 @@ def open_data(data: Mapping[str, Any], seed: int) -> StimulusDataset:
     if data["root"]:
         dataset = store.open_stimuli(data["root"])
     else:
-        require(
-            isinstance(data.get("synthetic"), Mapping),
-            "data.root is empty, and this config makes no data; give --config.data.root=ROOT",
-        )
-        dataset = made_up(dict(data["synthetic"]), seed)
+        dataset = synthetic_v1(made_up.spec_of(v1.V1Spec, data), seed)
     fraction = data["train_fraction"]
     if fraction == 1:
         return dataset
@@ -191,15 +188,8 @@ def open_data(data: Mapping[str, Any], seed: int) -> StimulusDataset:
     return store.with_stimuli(kept, dataset.stimuli)
 
 
-def made_up(entries: Mapping[str, Any], seed: int) -> StimulusDataset:
-    """Synthetic V1, see `data.synthetic.v1`."""
-    known = {field.name for field in dataclasses.fields(v1.V1Spec)}
-    if unknown := sorted(set(entries) - known):
-        raise InputError(
-            f"config.data.synthetic.{unknown[0]} is not known; choose from "
-            f"{', '.join(sorted(known))}"
-        )
-    spec = v1.V1Spec(**entries)
+def synthetic_v1(spec: v1.V1Spec, seed: int) -> StimulusDataset:
+    """Made-up animals, see `data.synthetic.v1`."""
     images, kind = v1.stimuli(spec, seed)
     animals = range(spec.first_animal, spec.first_animal + spec.num_animals)
     sessions = [v1.make_session(spec, animal, seed, images) for animal in animals]

@@ -16,9 +16,10 @@ from neurojax.batch import Batch
 from neurojax.data import text_tokens
 from neurojax.data.readers import text_pairs, text_questions
 from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.sources import made_up
 from neurojax.data.store import corpus as corpora
 from neurojax.data.synthetic import findings
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.facts import Facts
 from neurojax.ranges import at_least, check_ranges
 
@@ -189,24 +190,13 @@ def open_data(data: Mapping[str, Any], seed: int) -> corpora.Corpus:
     if data["root"]:
         corpus = corpora.open_corpus(data["root"])
     else:
-        require(
-            isinstance(data.get("synthetic"), Mapping),
-            "data.root is empty, and this config makes no text; give --config.data.root=ROOT",
-        )
-        corpus = made_up(dict(data["synthetic"]), seed)
+        corpus = made_up_findings(made_up.spec_of(findings.FindingsSpec, data), seed)
     fraction = data["train_fraction"]
     return corpus if fraction == 1 else corpora.with_train_fraction(corpus, fraction, seed)
 
 
-def made_up(entries: dict[str, Any], seed: int) -> corpora.Corpus:
+def made_up_findings(spec: findings.FindingsSpec, seed: int) -> corpora.Corpus:
     """A corpus of made-up findings with its pairs, see data.synthetic.findings."""
-    known = {field.name for field in dataclasses.fields(findings.FindingsSpec)}
-    if unknown := sorted(set(entries) - known):
-        raise InputError(
-            f"config.data.synthetic.{unknown[0]} is not known; choose from "
-            f"{', '.join(sorted(known))}"
-        )
-    spec = findings.FindingsSpec(**entries)
     texts = findings.documents(spec, seed)
     held_out = max(1, round(HELD_OUT * len(texts)))
     split = np.full(len(texts), TRAIN, np.int8)  # documents are drawn alike: the last will do

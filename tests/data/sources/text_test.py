@@ -107,5 +107,5 @@ def test_recordings_and_unknown_entries_are_refused():
         text.open_source((), text.Config(3, 8), 0)
     with pytest.raises(InputError, match="data.synthetic.nois is not known"):
         text.open_data({"root": "", "train_fraction": 1.0, "synthetic": {"nois": "low"}}, 0)
-    with pytest.raises(InputError, match="makes no text"):
+    with pytest.raises(InputError, match="makes no data"):
         text.open_data({"root": "", "train_fraction": 1.0}, 0)
