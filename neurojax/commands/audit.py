@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from neurojax import by_name
+from neurojax.data.store import trained_trials
 from neurojax.errors import InputError, require
-from neurojax.evals import evaluators
+from neurojax.evals import evaluators, leaks
 from neurojax.evals.audits import audit as audits
 from neurojax.files import read_json, require_writable, write_json
 from neurojax.report import audit_block
@@ -32,7 +33,8 @@ def audit(
         seed: of every draw.
 
     Raises:
-        InputError: no run, no sound checkpoint, or nothing to audit it on.
+        InputError: no run, no sound checkpoint, nothing to audit it on, or test trials that the
+            run was trained on.
     """
     folder, started = Path(folder), time.monotonic()
     config = run_folder.read_run(folder)
@@ -71,6 +73,7 @@ def of_run(folder: Path, config: Mapping[str, Any], data: Path | None, seed: int
         found = audits.of_no_parts(f"the audit cannot replace inputs of eval.evaluator={name} yet")
         bounds = "no item was predicted again"
     else:
+        leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
         scores, reason = _scores_of_seeds(folder, module)
         parts = module.parts_of(model, dataset, config["eval"], seed)
         with Progress(len(audits.LABELS), "audit", unit="items") as progress:

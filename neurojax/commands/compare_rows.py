@@ -136,11 +136,10 @@ def comparison_table(evaluations: Records, session_ids: Sequence[str]) -> str:
 
 def cost_rows(evaluations: Records) -> list[list[str]]:
     """A head, and a row a run: what it has to learn and what learning took; empty where no record
-    says, as none did before `cost` was in it. Seconds are those since the last start of a run that
-    was stopped."""
+    says, as none did before `cost` was in it."""
     known = {name: evaluation.get("cost") for name, evaluation in evaluations.items()}
     known = {name: cost for name, cost in known.items() if isinstance(cost, dict)}
-    head = ["cost", "shared parameters", "in rows", "steps", "training since its start"]
+    head = ["cost", "shared parameters", "in rows", "steps", "training"]
     rows = []
     for name in evaluations if known else ():
         cost = known.get(name, {})

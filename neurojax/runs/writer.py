@@ -38,13 +38,19 @@ class MetricsWriter:
                 f"{self.path} cannot be written ({error.strerror}); check the disk"
             ) from None
 
-    def truncate_after(self, step: int) -> None:
-        """Drops the lines of steps after `step`, which a resumed run will write again; atomic."""
+    def truncate_after(self, step: int) -> float:
+        """Drops the lines of steps after `step`, which a resumed run will write again; atomic.
+
+        Returns:
+            Seconds of training that the last line kept tells of, 0 where none does.
+        """
         self._file.close()
         # Steps after the checkpoint will run again; their old lines would count twice.
         kept = [row for row in read_metrics(self.path.parent) if _step_of(row) <= step]
         write_bytes(self.path, "".join(json.dumps(row) + "\n" for row in kept).encode())
         self._file = self._open()
+        told = [row["time_s"] for row in kept if isinstance(row.get("time_s"), int | float)]
+        return float(told[-1]) if told else 0.0
 
     def close(self) -> None:
         # tries again what `write` already reported; the rest is flushed
@@ -84,8 +90,8 @@ class SilentWriter:
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         pass
 
-    def truncate_after(self, step: int) -> None:
-        pass
+    def truncate_after(self, step: int) -> float:
+        return 0.0
 
     def __enter__(self) -> "SilentWriter":
         return self

@@ -41,8 +41,12 @@ class LogWindow:
             for name in (self._summed if trials else ())
         }
 
+    def add_earlier(self, seconds: float) -> None:
+        """Counts what a run that goes on had trained for before it was stopped."""
+        self._start -= seconds
+
     def elapsed_s(self) -> float:
-        """Seconds since this process began to train."""
+        """Seconds of training, those before a stop among them."""
         return time.monotonic() - self._start
 
     @contextlib.contextmanager

@@ -107,7 +107,7 @@ def train(
         checkpoint.Checkpointer(checkpoints, keep=config.keep_checkpoints, **waits) as saver,
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
-        writer.truncate_after(first)
+        window.add_earlier(writer.truncate_after(first))
         if start is not None and first == 0:
             saver.save(0, state, record)
         pending, fetched = None, {}

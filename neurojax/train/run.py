@@ -217,8 +217,7 @@ def evaluate_run(
 
 
 def _cost(model: Predictor, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Parameters of a model, of an ensemble those of all members, and seconds of its training,
-    since its last start where it was stopped."""
+    """Parameters of a model, of an ensemble those of all members, and seconds of its training."""
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
     return {
         "shared_parameters": count(model.params),

@@ -1,6 +1,7 @@
 """audit, export and forget on a run: an export says whether it was audited and what it gives away; a subject's rows go
 and everything else stays, to the bit."""
 
+import dataclasses
 import json
 import shutil
 
@@ -89,6 +90,16 @@ def test_an_audit_on_other_recordings_does_not_take_the_place_of_the_runs_own(ru
     where = None if out is None else out.format(run=run)
     with pytest.raises(InputError, match="--data without another folder as --out"):
         audit.audit(run, data=area / "known", out=where)
+
+
+def test_recordings_whose_test_trials_the_run_was_trained_on_are_not_audited(run, area, tmp_path):
+    for session in open_dataset(area / "known").sessions:
+        swapped = np.choose(session.split, [2, 1, 0]).astype(session.split.dtype)
+        nj.write_session(dataclasses.replace(session, split=swapped), tmp_path / "swapped")
+    nj.write_dataset_index(tmp_path / "swapped")
+    with pytest.raises(InputError, match="the run was trained on .* test trials of session"):
+        audit.audit(run, data=tmp_path / "swapped", out=tmp_path / "audited")
+    assert not (tmp_path / "audited").exists()
 
 
 @pytest.mark.parametrize("damage", ["schema", "name", "alarms", "value"])

@@ -32,9 +32,17 @@ def test_resume_drops_later_steps_and_a_torn_line(tmp_path):
         file.write('{"step": 5, "lo')
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3, 4]
     with MetricsWriter(tmp_path) as writer:
-        writer.truncate_after(2)
+        assert writer.truncate_after(2) == 0.0
         writer.write(3, {"loss": 30})
     assert read_metrics(tmp_path) == [{"step": 1, "loss": 1}, {"step": 2, "loss": 2}, {"step": 3, "loss": 30}]
+
+
+def test_resume_tells_how_long_was_trained_to_its_step(tmp_path):
+    with MetricsWriter(tmp_path) as writer:
+        for step, values in ((1, {"time_s": 2.0}), (2, {"time_s": 5.5}), (2, {"loss": 1}), (3, {"time_s": 9.0})):
+            writer.write(step, values)
+    with MetricsWriter(tmp_path) as writer:
+        assert writer.truncate_after(2) == 5.5
 
 
 def test_appending_after_a_torn_line_does_not_glue_two_lines(tmp_path):

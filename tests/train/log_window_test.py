@@ -23,6 +23,17 @@ def line_of(objective, *steps):
     return line
 
 
+def test_time_before_a_stop_counts_as_time_of_training_and_not_as_time_of_a_step():
+    recipe = SimpleNamespace(objective=SimpleNamespace(module=None), model=SimpleNamespace(config=None))
+    source, lines = SimpleNamespace(trials_per_batch=4, facts=None), []
+    window = LogWindow(recipe, loop_config(log_every_steps=1), source, devices=1)
+    window.add_earlier(1000.0)
+    writer = SimpleNamespace(write=lambda step, values: lines.append(values))
+    window.add(STEP, writer, SimpleNamespace(first=0, update=lambda step, loss: None))
+    assert 1000.0 <= lines[0]["time_s"] < 1100.0 and 1000.0 <= window.elapsed_s() < 1100.0
+    assert lines[0]["trials_per_s"] > 4 / 100  # one step of four trials in much less than 1,000 s
+
+
 def test_sums_that_an_objective_names_are_means_over_all_trials_of_the_line():
     objective = SimpleNamespace(LOGGED_PER_TRIAL=("price", "kl_inputs"))
     steps = [{"price": 9.0, "kl_inputs": 2.0, "trials": 1.0}, {"price": 3.0, "kl_inputs": 4.0, "trials": 3.0}]
