@@ -149,6 +149,24 @@ class StimulusInputs(NamedTuple):
     pupil_center: jax.Array
 
 
+class NodeInputs(NamedTuple):
+    """What a model of stimulus, activity and behaviour reads; what is hidden is zero already.
+
+    Attributes:
+        stimulus: float32 [G, b, T, S], zero where hidden.
+        activity: float32 [G, b, T, N], zero where hidden.
+        behaviour: float32 [G, b, T, F], zero where hidden.
+        given: bool [G, b, 3, T], which of the three, in this order, is shown in which bin.
+        bin_valid: bool [G, b, T], False in bins past a trial's end.
+    """
+
+    stimulus: jax.Array
+    activity: jax.Array
+    behaviour: jax.Array
+    given: jax.Array
+    bin_valid: jax.Array
+
+
 class Outputs(NamedTuple):
     """Attributes:
     natural: natural parameters of the head; of spikes log-rates, float32 [G, b, T, N], log of the

@@ -29,6 +29,7 @@ EXAMPLES = {  # a config of each data.source
     "text": "configs/causal_lm.py",
     "speech": "configs/eeg.py",
     "betas": "configs/mindeye.py",
+    "joint": "configs/joint.py",
     "answered": "configs/student.py",
     "stimuli": "configs/twin.py",
 }
