@@ -5,6 +5,9 @@
     neurojax train --config=configs/emg.py:filters ...     learned filters in place of features
     neurojax train --config=configs/emg.py:conformer ...   frames read forwards: also lstm,
                                                            time_depth
+    neurojax train --config=configs/emg.py:ring ...        frames read alike however the armband is
+                                                           turned (--config.model.num_layers=2: and
+                                                           an lstm after it)
 
 source    data and task: Cote-Allard et al. 2019 (7 gestures, 8 channels, 200 Hz), windows of
           260 ms; features: Hudgins et al. 1993, logarithms of covariances Barachant et al. 2012
@@ -20,12 +23,13 @@ scores    balanced accuracy, 27 people in five folds, each tested by a network t
 
 from ml_collections import ConfigDict
 
-SEQUENCES = ("lstm", "conformer", "time_depth")
+SEQUENCES = ("lstm", "conformer", "time_depth", "ring")
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """The whole config of a run; `filters` takes the network of learned filters instead, `lstm`,
-    `conformer` and `time_depth` layers that go from frame to frame (no score of them is known)."""
+    `conformer` and `time_depth` layers that go from frame to frame, `ring` a perceptron for all
+    turns of the armband (no score of them is known)."""
     if arg not in (None, "", "filters", *SEQUENCES):
         words = ", ".join(("filters", *SEQUENCES))
         raise ValueError(f"config argument {arg!r}; expected none, or one of {words}")
@@ -120,3 +124,6 @@ def _take_sequence(config: ConfigDict, layer: str) -> None:
             dropout=0.3,
         )
     )
+    if layer == "ring":
+        turns = dict(most_turns=1, pool="mean", trained_turns=1)
+        config.model.update(name="ring", layer="lstm", num_layers=0, width=128, **turns)

@@ -9,6 +9,7 @@ ended and say what one pass over all of it says. Nothing in it belongs to one pe
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,6 +22,8 @@ from neurojax.models.gru import affine
 from neurojax.models.interface import Outputs, SignalInputs, TableSpec, Weights
 from neurojax.ranges import Range, at_least, check_ranges, one_of, share
 
+Widen = Callable[[Any, jax.Array, int, Any], jax.Array]  # see `widened`
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -28,7 +31,7 @@ class Config:
     front: of `signal_frames.FRONTS`.
     frame_bins, hop_bins, num_bands: see `signal_frames.Frames`.
     layer: of `sequence_parts.LAYERS`.
-    num_layers: how many, one after another.
+    num_layers: how many, one after another; 0 reads each frame by itself.
     width: D.
     num_heads, window_frames, kernel_frames: see `sequence_parts.Sizes`.
     reads: "window" or "frames", what is answered.
@@ -72,7 +75,8 @@ class Config:
 
 
 RANGES = {
-    "hop_bins num_bands num_layers width num_heads window_frames kernel_frames": at_least(1),
+    "hop_bins num_bands width num_heads window_frames kernel_frames": at_least(1),
+    "num_layers": at_least(0),
     "frame_bins": Range(lambda value: 2 <= value <= 4096, "expected 2 to 4096"),
     "front": one_of(*signal_frames.FRONTS),
     "layer": one_of(*sequence_parts.LAYERS),
@@ -109,17 +113,30 @@ def init(key: jax.Array, config: Config, facts: Facts):
     return params, {}
 
 
+def widened(params: Any, frames: jax.Array, num_channels: int, config: Config) -> jax.Array:
+    """Frames [B, S, F] -> what the layers read, [B, S, D]."""
+    return affine(params["widen"], sequence_parts.normed(params["norm"], frames))
+
+
 def apply(
-    weights: Weights, inputs: SignalInputs, config: Config, *, train: bool, key=None
+    weights: Weights,
+    inputs: SignalInputs,
+    config: Config,
+    *,
+    train: bool,
+    key=None,
+    widen: Widen = widened,
 ) -> Outputs:
     """Answers float32 [G, b, K] to windows, or [G, b, S, K] to frames; states [G, b, S, D].
 
-    A frame is valid where the last sample that it reads is.
+    A frame is valid where the last sample that it reads is. `widen` is another model's own, as that
+    of `models.ring`.
     """
     groups, trials, num_bins, channels = inputs.values.shape
     values = jnp.where(inputs.bin_valid[..., None], inputs.values, 0.0)
     values = values.reshape(groups * trials, num_bins, channels)
-    states, _ = states_of(weights.params, begin(groups * trials, channels, config), values, config)
+    start = begin(groups * trials, channels, config)
+    states, _ = states_of(weights.params, start, values, config, widen)
     states = states.reshape(groups, trials, *states.shape[1:])
     if train and config.dropout:
         kept = jax.random.bernoulli(key, 1 - config.dropout, states.shape)
@@ -134,18 +151,18 @@ def begin(num_windows: int, num_channels: int, config: Config) -> Any:
     return signal_frames.begin(num_windows, num_channels, config.frames), kept
 
 
-def advance(params: Any, kept: Any, values: jax.Array, config: Config):
+def advance(params: Any, kept: Any, values: jax.Array, config: Config, widen: Widen = widened):
     """The next samples [B, T, C], a whole number of hops -> (answers [B, T // hop, K], kept)."""
-    states, kept = states_of(params, kept, values, config)
+    states, kept = states_of(params, kept, values, config, widen)
     return affine(params["answer"], states), kept
 
 
-def states_of(params: Any, kept: Any, values: jax.Array, config: Config):
+def states_of(params: Any, kept: Any, values: jax.Array, config: Config, widen: Widen = widened):
     """(states [B, S, D], what is kept for the next samples) of samples [B, T, C]."""
     front, layer = signal_frames.FRONTS[config.front], sequence_parts.LAYERS[config.layer]
     before, layers = kept
     frames, before = signal_frames.advance(front, before, values, config.frames)
-    states = affine(params["widen"], sequence_parts.normed(params["norm"], frames))
+    states = widen(params, frames, values.shape[-1], config)
     left = []
     for place, own in enumerate(layers):
         states, own = layer.run(params["layers"][f"layer_{place}"], states, own, config.sizes)

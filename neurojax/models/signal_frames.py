@@ -36,10 +36,13 @@ class Front(NamedTuple):
     """Attributes:
     features: (spectra complex [B, S, frequencies, C], frames) -> [B, S, F].
     width: (channels, frames) -> F.
+    turned: (channels, frames, places) -> int [F], the features of a ring of channels as those of
+        the ring turned by so many places: feature f of it is feature turned[f] as worn.
     """
 
     features: Callable[[jax.Array, Frames], jax.Array]
     width: Callable[[int, Frames], int]
+    turned: Callable[[int, Frames, int], np.ndarray]
 
 
 def begin(num_windows: int, num_channels: int, frames: Frames) -> jax.Array:
@@ -99,11 +102,29 @@ def _power_frequency(spectra: jax.Array, frames: Frames) -> jax.Array:
     return found.reshape(*found.shape[:2], -1)
 
 
+def _turned_powers(channels: int, frames: Frames, places: int) -> np.ndarray:
+    block = (np.arange(channels) + places) % channels
+    number = frames.frame_bins // 2 + 1
+    return (np.arange(number)[:, None] * channels + block).ravel()
+
+
+def _turned_pairs(channels: int, frames: Frames, places: int) -> np.ndarray:
+    rows, columns = np.triu_indices(channels)
+    number = np.zeros((channels, channels), int)
+    number[rows, columns] = number[columns, rows] = np.arange(len(rows))
+    block = number[(rows + places) % channels, (columns + places) % channels]
+    return (np.arange(frames.num_bands)[:, None] * len(rows) + block).ravel()
+
+
 FRONTS = {
     "spectrogram": Front(
-        _spectrogram, lambda channels, frames: channels * (frames.frame_bins // 2 + 1)
+        _spectrogram,
+        lambda channels, frames: channels * (frames.frame_bins // 2 + 1),
+        _turned_powers,
     ),
     "power_frequency": Front(
-        _power_frequency, lambda channels, frames: frames.num_bands * channels * (channels + 1) // 2
+        _power_frequency,
+        lambda channels, frames: frames.num_bands * channels * (channels + 1) // 2,
+        _turned_pairs,
     ),
 }

@@ -34,6 +34,7 @@ DECLARED = {
     "signals": "emg.py:filters",
     "perceptron": "emg.py",
     "sequence": "emg.py:lstm",
+    "ring": "emg.py:ring",
     "eeg": "eeg.py",
     "twin": "twin.py",
     "mindeye": "mindeye.py",

@@ -1,0 +1,99 @@
+"""Networks that read frames of signals, on people never seen: fold 0 each, all five folds of the best on validation.
+
+    python experiments/gestures/sequences.py [--runs=runs/gestures]   # about 10 minutes of CPU time; resumes
+
+Each is trained as `neurojax train --config=configs/emg.py:NAME` with 400 steps, a number set with the first of them on
+the people who validate fold 0 (those of fold 4); nothing is chosen by a tested person. Read as worn. Writes
+sequences.json.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from run import HERE, REPOSITORY, step, summary
+
+from neurojax.files import read_json, write_json
+from neurojax.runs.workdir import provenance
+from neurojax.scores.intervals import t_interval
+
+NUM_STEPS, NUM_FOLDS = 400, 5
+NETWORKS = {
+    "lstm": ("lstm",),
+    "conformer": ("conformer",),
+    "time_depth": ("time_depth",),
+    "ring": ("ring",),  # the rotation-invariant perceptron alone
+    "ring, then lstm": ("ring", "--config.model.num_layers=2"),
+}
+
+
+def trained(name: str, fold: int, runs: Path, data: Path) -> dict:
+    """What a network of one fold reaches: its validation, parameters, and each tested person's balanced accuracy."""
+    root = runs / f"split_{fold}"
+    step("convert", "emg", str(data / "emg_myo_people"), f"--out={root}", f"--options=test_fold={fold}")
+    argument, *more = NETWORKS[name]
+    folder = runs / "sequences" / f"{name.replace(', ', '_').replace(' ', '_')}_{fold}"
+    step(
+        "train", f"--config={REPOSITORY / 'configs' / 'emg.py'}:{argument}", f"--config.data.root={root}", *more,
+        f"--config.train.num_steps={NUM_STEPS}", "--config.train.validate_every_steps=100", "--config.eval.floors=",
+        f"--workdir={folder}",
+    )  # fmt: skip
+    evaluation = read_json(folder / "evaluation.json")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    validated = [one["validation/label_accuracy"] for one in lines if "validation/label_accuracy" in one]
+    people = {person: one["balanced_accuracy"] for person, one in evaluation["gestures"]["people"].items()}
+    cost = evaluation.get("cost", {})
+    return {"validation_accuracy": validated[-1], "people": people, "cost": cost}
+
+
+def compared(people: dict[str, float], others: dict[str, float]) -> dict:
+    """Paired difference over people with its interval, and in how many it is above."""
+    less = t_interval([people[name] - others[name] for name in people])
+    above = sum(people[name] > others[name] for name in people)
+    return {"difference": less.mean, "difference_ci95": list(less.ci95), "above": above}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/gestures"))
+    runs = parser.parse_args().runs
+    data = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
+    first = {name: trained(name, 0, runs, data) for name in NETWORKS}
+    best = max(first, key=lambda name: first[name]["validation_accuracy"])
+    folds = [first[best], *(trained(best, fold, runs, data) for fold in range(1, NUM_FOLDS))]
+    people = {name: value for one in folds for name, value in one["people"].items()}
+    stored = read_json(HERE / "results.json")
+    references = {"network of emg.py": stored["people"], "network of emg.py as worn": stored["as_worn"]["people"]}
+    references |= {name: floor["people"] for name, floor in stored["floors"].items()}
+    same = {name: {one: all_of[one] for one in first[best]["people"]} for name, all_of in references.items()}
+    results = {
+        "command": "python experiments/gestures/sequences.py",
+        **provenance(HERE),
+        "num_steps": NUM_STEPS,
+        "fold_0": {name: {**summary(one["people"]), **one} for name, one in first.items()},
+        "fold_0_references": {name: summary(one) for name, one in same.items()},
+        "best_on_validation": best,
+        "five_folds": {
+            "num_people": len(people),
+            **summary(people),
+            "people": people,
+            "against": {name: compared(people, others) for name, others in references.items()},
+        },
+    }
+    write_json(HERE / "sequences.json", results)
+    for name, one in results["fold_0"].items():
+        low, high = one["balanced_accuracy_ci95"]
+        told = f"validation {one['validation_accuracy']:.3f}, fold 0 {one['balanced_accuracy']:.3f}"
+        print(f"{name:16} {told} ({low:.3f} to {high:.3f})")
+    for name, one in results["fold_0_references"].items():
+        print(f"{name:26} fold 0 {one['balanced_accuracy']:.3f}")
+    low, high = results["five_folds"]["balanced_accuracy_ci95"]
+    print(f"{best}, five folds: {results['five_folds']['balanced_accuracy']:.3f} ({low:.3f} to {high:.3f})")
+    for name, one in results["five_folds"]["against"].items():
+        low, high = one["difference_ci95"]
+        print(f"  less {name}: {one['difference']:+.3f} ({low:+.3f} to {high:+.3f}), above in {one['above']}")
+
+
+if __name__ == "__main__":
+    main()
