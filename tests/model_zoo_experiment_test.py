@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.dataset import dataset_of, open_dataset
 from neurojax.data.synthetic import animals
 from neurojax.files import read_json
 from neurojax.train import settings
@@ -17,7 +17,7 @@ from tests.experiment_modules import imported
 @pytest.fixture(scope="module")
 def parts():
     """The modules models, run and figure."""
-    with imported("model_zoo", ("models", "run", "figure"), ("recordings",)) as found:
+    with imported("model_zoo", ("models", "run", "figure"), ("recordings", "mtm_data")) as found:
         yield found
 
 
@@ -91,6 +91,23 @@ def test_a_model_of_one_animal_has_a_folder_of_each(parts, sessions, tmp_path):
     joined = parts.run.together([one | {"decoded": {"choice": n}} for n, one in enumerate(told)])
     assert joined["steps"] == 6 and set(joined["sessions"]) == {"a", "b"} and joined["models"] == 2
     assert joined["decoded"] == {"choice": 0.5}
+
+
+def test_of_many_sessions_the_first_of_each_animal_is_scored(parts, sessions, tmp_path):
+    again = [dataclasses.replace(sessions[0], session_id="again"), sessions[1]]
+    root = parts.run.written([sessions[0], *again], tmp_path / "data" / "mice")
+    entries = parts.models.available()
+    (scored,) = parts.run.scored_roots(entries["mtm"], "steinmetz", root, tmp_path)
+    listed = open_dataset(root).sessions
+    expected = [
+        one.session_id
+        for n, one in enumerate(listed)
+        if one.info["subject_id"] not in {s.info["subject_id"] for s in listed[:n]}
+    ]
+    assert [one.session_id for one in open_dataset(scored).sessions] == expected and len(expected) == 2
+    alone = parts.run.scored_roots(entries["ndt1"], "steinmetz", root, tmp_path)
+    assert [one.name for one in alone] == expected
+    assert parts.run.scored_roots(entries["mtm"], "allen", root, tmp_path) == [root]
 
 
 def known(co_smoothing, seeds=(0.0, 0.02)):

@@ -3,8 +3,9 @@
     python experiments/model_zoo/run.py [--part=NAME,...] [--models=NAME,...] [--seeds=0,1] [--size=local]
 
 Parts: synthetic (four made-up animals), permuted (their units in another order), same_steps (as many steps as the
-reference takes in its time), steinmetz (nine sessions) and allen (eight mice), both with at most 100 passes over the
-trials, as configs/mtm.py has it, monkeys (two days), monkeys_passes (the same with that bound). A run in results.json
+reference takes in its time), steinmetz (nine sessions, of which the first of each mouse is scored) and allen (eight
+mice), both with at most 100 passes over the trials, as configs/mtm.py has it, monkeys (two days), monkeys_passes (the
+same with that bound). A run in results.json
 is not run again; an interrupted training goes on.
 With --cpu_minutes nothing starts after so many minutes of CPU time. `neurojax compare` reads the folders of the runs.
 """
@@ -34,7 +35,7 @@ from neurojax.train import run, settings
 from neurojax.train.log_window import Diverged
 
 HERE = Path(__file__).parent
-for place in (HERE, HERE.parent / "yardstick"):
+for place in (HERE, HERE.parent / "yardstick", HERE.parent / "mtm_parts"):
     sys.path.append(str(place))
 import models  # noqa: E402
 import recordings  # noqa: E402  where recordings come from
@@ -72,13 +73,16 @@ SMALL = synthetic.SyntheticSpec(
     num_sessions=2, min_units=16, max_units=18, min_region_units=4, num_trials=20, num_bins=12
 )
 # not longer than configs/mtm.py trains on so few trials: what is trained more over-fits them
-OF_RECORDINGS = {"steinmetz": 300.0, "allen": 120.0, "monkeys": 20.0, "monkeys_passes": 20.0}
+OF_RECORDINGS = {"steinmetz": 120.0, "allen": 120.0, "monkeys": 20.0, "monkeys_passes": 20.0}
 # over the training trials, as configs/mtm.py has it; else none. The first monkeys were run without, mice never.
 MOST_PASSES = {"monkeys_passes": 100.0, "allen": 100.0, "steinmetz": 100.0}
 SIZES = {
     "smoke": Size(SMALL, dict.fromkeys(("synthetic", *AGAIN), 0.5), 20),
     "local": Size(synthetic.SyntheticSpec(), dict.fromkeys(("synthetic", *AGAIN), 25.0) | OF_RECORDINGS, 200),
 }
+
+
+OF_A_SUBJECT = ("steinmetz",)  # one session of each is scored: all nine took hours to hide every unit of
 
 
 def data_of(part: str, size: Size, runs: Path) -> list[Path]:
@@ -98,7 +102,9 @@ def data_of(part: str, size: Size, runs: Path) -> list[Path]:
                 sessions = [models.permuted(session, seed=1) for session in sessions]
             written(sessions, root)
         elif part == "steinmetz":
-            recordings.mice(root)
+            import mtm_data  # mice with what they chose; here, as it changes where modules are looked for
+
+            return [mtm_data.folder_of("mice", runs)]
         else:
             recordings.allen(root, recordings.allen_order()[-recordings.HELD_BACK :])
     return [root]
@@ -124,6 +130,20 @@ def roots_of(entry: models.Entry, root: Path, runs: Path) -> list[Path]:
         own = runs / "data" / f"{root.name}_alone" / session.session_id
         roots.append(own if (own / "dataset.json").exists() else written([session], own))
     return roots
+
+
+def scored_roots(entry: models.Entry, part: str, root: Path, runs: Path) -> list[Path]:
+    """The data that each model of an entry is scored on: its own, or of all animals one session each."""
+    if part not in OF_A_SUBJECT:
+        return roots_of(entry, root, runs)
+    first = {}
+    for session in open_dataset(root).sessions:
+        first.setdefault(session.info["subject_id"], session)
+    if entry.alone:
+        names = {session.session_id for session in first.values()}
+        return [own for own in roots_of(entry, root, runs) if own.name in names]
+    own = root.with_name(f"{root.name}_of_a_subject")
+    return [own if (own / "dataset.json").exists() else written(list(first.values()), own)]
 
 
 def fields_of(part: str, size: Size, root: Path, seed: int) -> dict[str, Any]:
@@ -162,7 +182,8 @@ def run_of(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, 
     entry, parts = models.available()[name], []
     roots = roots_of(entry, root, runs)
     steps = max(2, round(size.cpu_s[part] / len(roots) / known["cpu_s_a_step"]))
-    for own in roots:
+    scored = scored_roots(entry, part, root, runs)
+    for own in scored if entry.alone else roots:  # a model of an animal that is not scored is left out
         dataset = open_dataset(own)
         config = models.with_width(models.declared(entry, fields_of(part, size, own, seed)), entry, known["width"])
         folder = folder_of(name, part, seed, own if len(roots) > 1 else None, runs)
@@ -173,7 +194,9 @@ def run_of(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, 
         begun = time.process_time()
         run.train(models.of_steps(config, within), folder, dataset=dataset, log=silent)
         trained = time.process_time()
-        record = run.evaluate(folder, log=silent)
+        elsewhere = part in OF_A_SUBJECT and not entry.alone
+        there = {"data": scored[0], "out": folder / "evaluation_scored.json"} if elsewhere else {}
+        record = run.evaluate(folder, log=silent, **there)
         entries = {
             "steps": within,
             "training_cpu_s": round(trained - begun, 1),
@@ -181,7 +204,7 @@ def run_of(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, 
             "sessions": {key: scores_of(session) for key, session in record["sessions"].items()},
         }
         if seed == 0 and part not in AGAIN:  # one seed is enough to say what its states know
-            entries["decoded"] = decoded(folder, part)
+            entries["decoded"] = decoded(folder, part, scored[0] if elsewhere else None)
         parts.append(entries)
     return together(parts)
 
@@ -194,7 +217,7 @@ def folder_of(name: str, part: str, seed: int, alone: Path | None, runs: Path) -
 
 def timed(name: str, part: str, root: Path, seed: int, runs: Path) -> dict[str, Any]:
     """What predicting a trial costs a trained model, of the animal with the most units; how training went."""
-    roots = roots_of(models.available()[name], root, runs)
+    roots = scored_roots(models.available()[name], part, root, runs)
     units = {own: max(one.num_units for one in open_dataset(own).sessions) for own in roots}
     own = max(units, key=units.__getitem__)
     folder = folder_of(name, part, seed, own if len(roots) > 1 else None, runs)
@@ -220,12 +243,12 @@ def scores_of(session: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def decoded(folder: Path, part: str) -> dict[str, float]:
-    """Target -> mean main score over sessions of a linear read-out of the frozen states."""
+def decoded(folder: Path, part: str, data: Path | None) -> dict[str, float]:
+    """Target -> mean main score over sessions (of `data`, or all) of a linear read-out of the frozen states."""
     found = {}
     for target in TARGETS.get(part, ()):
         try:
-            record = decode(folder, target=target, **DECODED)
+            record = decode(folder, target=target, data=data, **DECODED)
         except InputError as error:  # a recording without it
             print(f"{folder}: {error}")
             continue
