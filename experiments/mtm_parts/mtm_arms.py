@@ -63,8 +63,9 @@ PARTS = {
     "local": {
         "synthetic": Part("animals", "size=tiny", "ndt", 700, mtm_data.SYNTHETIC_TARGETS),
         "synthetic_linear": Part("animals", "size=tiny", "ndt_linear", 700, mtm_data.SYNTHETIC_TARGETS),
+        "three_mice": Part("three_mice", "size=tiny", "ndt_linear", 700, ("choice",)),
+        "allen": Part("allen", "size=tiny", "ndt_linear", 700),
         "mice": Part("mice", "size=small", "ndt_linear", 3000, ("choice",)),
-        "allen": Part("allen", "size=small", "ndt_linear", 3000),
     },
     "paper": {"ibl": Part("ibl", "size=paper,preset=faithful", "ndt", 26_000, mtm_data.IBL_TARGETS)},
 }

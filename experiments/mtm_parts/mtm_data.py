@@ -53,20 +53,24 @@ def synthetic(spec: SyntheticSpec, numbers: Sequence[int], root: Path) -> Path:
 
 
 def folder_of(name: str, runs: Path) -> Path:
-    """Folder of the sessions of a part: small, animals, mice, allen, monkey or ibl."""
+    """Folder of the sessions of a part: small, animals, mice, three_mice, allen, monkey or ibl."""
     root = runs / "data" / name
     if name in ("small", "animals"):
         spec, number = (SMALL, 2) if name == "small" else (SyntheticSpec(), 4)
         return synthetic(spec, range(number), root)
-    if name == "mice":  # `convert` skips what is there; an interrupted one may have left out the rest
-        files = [_with_choice(path, runs / "data" / "with_choice") for path in _steinmetz()]
+    if name in ("mice", "three_mice"):  # `convert` skips what is there; an interrupted one may have left out the rest
+        sources = _steinmetz() if name == "mice" else _first_of_each(_steinmetz())
+        files = [_with_choice(path, runs / "data" / "with_choice") for path in sources]
         recordings.step("convert", "arrays", *map(str, files), f"--out={root}", "--bin_ms=20", "--split=file")
         return root
     if name == "allen":
         return recordings.allen(root, recordings.allen_order()[:NUM_ALLEN])
     if name == "monkey":
         return recordings.chewie(root, recordings.DAYS[0])
-    require(name == "ibl", f"no recordings are called {name!r}; choose small, animals, mice, allen, monkey or ibl")
+    require(
+        name == "ibl",
+        f"no recordings are called {name!r}; choose small, animals, mice, three_mice, allen, monkey or ibl",
+    )
     return ibl(_held_out_ids(runs)[:1], root)
 
 
@@ -120,6 +124,16 @@ def _steinmetz() -> list[Path]:
     files = sorted((recordings.RECORDINGS / "steinmetz2019_sessions").glob("session*.npz"))
     require(files, f"no recordings in {recordings.RECORDINGS}; set NEUROJAX_DATA to the folder that holds them")
     return files
+
+
+def _first_of_each(files: Sequence[Path]) -> list[Path]:
+    """The earliest recording of each mouse."""
+    first: dict[str, tuple[str, Path]] = {}
+    for path in files:
+        with np.load(path, allow_pickle=False) as file:
+            subject, dated = str(file["subject"]), (str(file["date"]), path)
+        first[subject] = min(first.get(subject, dated), dated)
+    return sorted(path for _, path in first.values())
 
 
 def choice_of(contrast_left: np.ndarray, contrast_right: np.ndarray, feedback: np.ndarray) -> np.ndarray:
