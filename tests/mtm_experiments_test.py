@@ -54,6 +54,15 @@ def test_the_choice_follows_from_contrast_and_feedback_where_contrasts_differ():
     np.testing.assert_array_equal(found, np.float32([-1, 1, np.nan, np.nan, 1, -1]))
 
 
+def test_the_first_recording_of_a_mouse_is_the_earliest(tmp_path):
+    days = {"a.npz": ("Hench", "2017-06-16"), "b.npz": ("Cori", "2016-12-17"), "c.npz": ("Hench", "2017-06-15")}
+    for name, (subject, date) in days.items():
+        np.savez(tmp_path / name, subject=subject, date=date)
+    with loaded("mtm_parts/mtm_data.py") as [data]:
+        found = data._first_of_each(sorted(tmp_path.glob("*.npz")))
+    assert [path.name for path in found] == ["b.npz", "c.npz"]
+
+
 @pytest.mark.parametrize("experiment", NAMES)
 def test_every_number_of_the_paper_is_of_a_run_that_the_paper_size_makes(experiment):
     entries = read_json(EXPERIMENTS / experiment / "expected.json")
