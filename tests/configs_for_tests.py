@@ -11,7 +11,7 @@ import numpy as np
 
 from neurojax.data.batching import BatchingConfig
 from neurojax.models import interface as models
-from neurojax.models import ndt, ndt2, ndt_linear, poyo, ssm
+from neurojax.models import ndt, ndt2, ndt_linear, possm, poyo, ssm, stndt
 from neurojax.objectives import mtm
 from neurojax.train import settings, state
 from neurojax.train.config import LoopConfig
@@ -68,11 +68,12 @@ def loop_config(**changes: Any) -> LoopConfig:
 
 def model_of(config: ndt.Config) -> Model:
     """A config and the module it is of."""
-    names = {ndt_linear.Config: "ndt_linear", ndt2.Config: "ndt2", poyo.Config: "poyo", ssm.Config: "ssm"}
+    known = (ndt_linear, ndt2, stndt, poyo, possm, ssm)
+    names = {module.Config: module.__name__.rpartition(".")[2] for module in known}
     return Model(names.get(type(config), "ndt"), config)
 
 
-def tokens_config(name: str, **changes: Any) -> ndt2.Config | poyo.Config | ssm.Config:
+def tokens_config(name: str, **changes: Any) -> ndt2.Config | stndt.Config | poyo.Config | possm.Config | ssm.Config:
     """The model of `configs/<name>.py:size=tiny` with changes."""
     path = str(MTM.with_name(f"{name}.py"))
     declared = runpy.run_path(path)["get_config"]("size=tiny").to_dict()

@@ -31,6 +31,12 @@ TRANSFORMER = (
 SMALL = {
     "ndt2": (*TRANSFORMER, *ANIMALS, "model.patch_units=64"),
     "poyo": (*(entry for entry in TRANSFORMER if "embed_width" not in entry), *ANIMALS, "model.event_share=0.02"),
+    "stndt": (*TRANSFORMER, *ANIMALS),
+    "possm": (
+        *(entry for entry in TRANSFORMER if "embed_width" not in entry),
+        *("model.state_width=4", "model.event_share=0.02"),
+        *ANIMALS,
+    ),
     "ssm": (
         *("model.width=8", "model.state_width=4", "model.num_layers=1", "model.mlp_width=8"),
         *("model.read_in_width=8", "model.embed_width=8"),

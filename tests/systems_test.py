@@ -40,7 +40,7 @@ PACKAGES = {"models": models.NEEDS, "objectives": objectives.NEEDS, "data.source
 
 
 # Of the source and objective of mtm, whose run is shared over eight devices; tokens are shared in tokenizers_test.
-OF_MTM = ("temporal", "next_bin", "student", "ndt2", "poyo", "ssm")
+OF_MTM = ("temporal", "next_bin", "student", "ndt2", "stndt", "poyo", "possm", "ssm")
 
 
 def modules():

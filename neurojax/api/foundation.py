@@ -27,8 +27,8 @@ _OBJECTIVES = {
     "responses": (False, "responses are predicted from what was seen"),
 }
 _GENERIC = {
-    **dict.fromkeys(("ndt", "ndt_linear", "ndt2", "poyo", "causal_lm"), "a transformer"),
-    "ssm": "a state-space model",
+    **dict.fromkeys(("ndt", "ndt_linear", "ndt2", "stndt", "poyo", "causal_lm"), "a transformer"),
+    **dict.fromkeys(("ssm", "possm"), "a state-space model"),
     "lfads": "a recurrent network",
     "sequence": "recurrent, convolutional or attention layers over frames",
     "mindeye": "a residual network",

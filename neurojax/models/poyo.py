@@ -122,7 +122,7 @@ def apply(
     """Log-rates and states of all bins; see `models.interface`."""
     num_bins = inputs.counts.shape[2]
     # Hidden counts are zero, and a zero is no event.
-    events = events_of(inputs.counts, _num_units(weights.rows), config)
+    events = events_of(inputs.counts, is_unit(weights.rows).sum(-1), config)
     grid = Grid.of(num_bins, jnp.arange(num_bins) + 0.5, config)
     states = states_at(weights, events, grid, inputs, config, train, key)
     if config.linear_beside:
@@ -134,9 +134,9 @@ def apply(
 answers = ndt_linear.answers  # log-rates of any states
 
 
-def _num_units(rows: dict[str, jax.Array]) -> jax.Array:
-    """Rows of a group that are of units, int [G]: padding has zeros in all tables."""
-    return ((rows["read_in"] != 0).any(-1) | (rows["read_out_bias"] != 0)).sum(-1)
+def is_unit(rows: dict[str, jax.Array]) -> jax.Array:
+    """Rows of a group that are of units, bool [G, N]: padding has zeros in all tables."""
+    return (rows["read_in"] != 0).any(-1) | (rows["read_out_bias"] != 0)
 
 
 def events_of(counts: jax.Array, num_units: jax.Array, config: Config) -> Events:
@@ -201,14 +201,8 @@ def states_at(
     """
     rows = weights.rows
     groups, trials = events.unit.shape[:2]
-    units = _embeddings(rows["read_in"])  # [G, N, K]
-    # What visible units are expected to say: their mean embedding, and their events in a bin.
-    seen = inputs.visible() & inputs.bin_valid[..., None]
-    real = (rows["read_in"] != 0).any(-1)  # padding has rows of zeros
-    spikes = seen.sum(2) * (stitcher.base_rates(rows) * real)[:, None]  # [G, b, N], in the trial
-    total = jnp.maximum(spikes.sum(-1, keepdims=True), 1e-6)
-    expected = jnp.einsum("gbn,gnk->gbk", spikes, units) / total
-    in_a_bin = total[..., 0] / jnp.maximum(seen.any(-1).sum(-1), 1)
+    units = embeddings(rows["read_in"])  # [G, N, K]
+    expected, in_a_bin = expected_of(rows, units, inputs)
     states = Poyo(config).apply(
         {"params": weights.params},
         units.astype(config.compute_dtype),
@@ -224,7 +218,18 @@ def states_at(
     return by_group(states, groups)
 
 
-def _embeddings(read_in: jax.Array) -> jax.Array:
+def expected_of(rows, units: jax.Array, inputs: SpikeInputs) -> tuple[jax.Array, jax.Array]:
+    """What visible units are expected to say: their mean embedding [G, b, K], and their events in
+    a bin [G, b]."""
+    seen = inputs.visible() & inputs.bin_valid[..., None]
+    real = (rows["read_in"] != 0).any(-1)  # padding has rows of zeros
+    spikes = seen.sum(2) * (stitcher.base_rates(rows) * real)[:, None]  # [G, b, N], in the trial
+    total = jnp.maximum(spikes.sum(-1, keepdims=True), 1e-6)
+    expected = jnp.einsum("gbn,gnk->gbk", spikes, units) / total
+    return expected, total[..., 0] / jnp.maximum(seen.any(-1).sum(-1), 1)
+
+
+def embeddings(read_in: jax.Array) -> jax.Array:
     """Rows [G, N, K] at one scale for all sessions: entries of about unit size."""
     real = (read_in != 0).any(-1).sum(-1)[:, None, None]
     size = jnp.sqrt(jnp.square(read_in).sum((1, 2), keepdims=True))

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from neurojax.errors import require
-from neurojax.models import ndt, ndt_linear, poyo, smoothing, ssm
+from neurojax.models import ndt, ndt_linear, possm, poyo, smoothing, ssm, stndt
 
 
 class PassSize(NamedTuple):
@@ -47,11 +47,15 @@ def bytes_per_trial(
         size += num_bins * tokens * per_token + 3 * 4 * model.num_heads * (num_bins * tokens) ** 2
         if tokens > 1:  # what each unit reads from every patch
             size += 4 * num_bins * num_units * tokens
+    if isinstance(model, stndt.Config):
+        size += _of_units(model, num_bins, num_units)
     if isinstance(model, poyo.Config):
         size += _of_events(model, num_bins, num_units)
+    if isinstance(model, possm.Config):
+        size += _of_chunks(model, num_bins, num_units)
     if isinstance(model, ssm.Config):
-        size += _of_states(model, num_bins)
-    if isinstance(model, ndt_linear.Config | poyo.Config | ssm.Config):
+        size += _of_states(model, num_bins, model.embed_width)
+    if isinstance(model, ndt_linear.Config | poyo.Config | possm.Config | ssm.Config):
         if num_bins <= smoothing.DENSE_BINS:  # weights of bins by bins, and on the way to them
             size += 3 * 4 * smoothing.NUM_SMOOTHED * num_bins**2
         else:  # sums for each memory, of the units' counts and rates and of the latents
@@ -77,13 +81,32 @@ def _of_events(model: poyo.Config, num_bins: int, num_units: int) -> int:
     return places + (latents + num_bins) * per_token + 3 * 4 * model.num_heads * pairs
 
 
-def _of_states(model: ssm.Config, num_bins: int) -> int:
+def _of_units(model: stndt.Config, num_bins: int, num_units: int) -> int:
+    """Bytes of a trial's tokens of units, of who listens to whom, and of what is mixed by it."""
+    per_token = 4 * (2 * model.read_in_width + stndt.NUM_WAVES + 4 * model.width)
+    tokens = num_units * (per_token + 4 * 2 * model.mlp_width)
+    return tokens + 3 * 4 * (model.num_heads + 1) * num_units**2 + 4 * 3 * num_bins * num_units
+
+
+def _of_chunks(model: possm.Config, num_bins: int, num_units: int) -> int:
+    """Bytes of a trial's events, of its chunks and bins, and of who reads whom."""
+    steps = model.num_steps(num_bins)
+    events, queries = model.most_events(num_units), model.latents_per_step
+    entries = steps * model.latent_bins * num_units
+    places = 4 * 3 * entries + 4 * 6 * steps * events * model.width
+    per_token = 4 * (6 * model.width + 2 * model.mlp_width)
+    pairs = steps * (queries * events + num_bins)
+    tokens = (steps * queries + num_bins) * per_token + 3 * 4 * model.num_heads * pairs
+    return places + tokens + _of_states(model, steps, 0)
+
+
+def _of_states(model: ssm.Config | possm.Config, num_bins: int, embed_width: int) -> int:
     """Bytes of a trial's tokens and of one layer's states, which no other layer keeps."""
     both_ways = len(ssm.DIRECTIONS)
     # Complex numbers in each direction: what drives the states, they, and what is read of them,
     # as bins of trials and as trials of a bin.
     states = 8 * 2 * 3 * both_ways * model.state_width
-    per_token = 4 * (model.read_in_width + model.embed_width + 6 * model.width)
+    per_token = 4 * (model.read_in_width + embed_width + 6 * model.width)
     return num_bins * (states + per_token + 4 * 2 * model.mlp_width)
 
 

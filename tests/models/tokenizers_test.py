@@ -24,7 +24,9 @@ SIZES = dict(read_in_width=6, width=8, num_heads=2, num_layers=1, mlp_width=8)
 CHANGES = {
     "ndt2": dict(patch_units=4, embed_width=7),
     "decoder": dict(patch_units=4, decoder_layers=1, linear_beside=False),
+    "stndt": dict(embed_width=7, space_layers=2),
     "poyo": dict(event_share=1.0, latents_per_step=2),
+    "possm": dict(event_share=1.0, latents_per_step=2, state_width=3),
     "ssm": dict(state_width=3, embed_width=7),
 }
 MODELS = pytest.mark.parametrize("name", CHANGES)
@@ -141,7 +143,7 @@ def test_a_models_session_and_prompt_are_read(name):
     np.testing.assert_array_equal(temporal, without)  # which has no prompt
 
 
-@pytest.mark.parametrize("name", ["ndt2", "poyo", "ssm"])
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "decoder"])
 def test_padding_of_units_changes_nothing(name):
     wide, query = make_batch(width=N + 6), query_for(make_batch(), "neuron")
     padded = query._replace(hidden_units=np.pad(query.hidden_units, [(0, 0), (0, 0), (0, 6)]))

@@ -63,7 +63,14 @@ def test_the_estimate_bounds_passes_over_long_trials_of_few_units(num_bins):
 
 
 @pytest.mark.parametrize(
-    "name, much", [("ndt2", {"patch_units": 8}), ("poyo", {"event_share": 1.0}), ("ssm", {"state_width": 32})]
+    "name, much",
+    [
+        ("ndt2", {"patch_units": 8}),
+        ("stndt", {}),
+        ("poyo", {"event_share": 1.0}),
+        ("possm", {"event_share": 1.0, "state_width": 32}),
+        ("ssm", {"state_width": 32}),
+    ],
 )
 def test_the_estimate_bounds_passes_over_patches_and_events(name, much):
     without = ("num_positions", "num_heads") if name == "ssm" else ("num_positions",)
