@@ -58,6 +58,9 @@ ENTRIES = {
     "ndt1": Entry("temporal.py:size=tiny", change=_as_ndt1, alone=True),
     "ndt2": Entry("ndt2.py:size=tiny"),
     "poyo": Entry("poyo.py:size=tiny"),
+    "stndt": Entry("stndt.py:size=tiny"),
+    "possm": Entry("possm.py:size=tiny", scaled=("width", "mlp_width", "state_width")),
+    "ssm": Entry("ssm.py:size=tiny", scaled=("width", "mlp_width", "state_width")),
     "lfads": Entry("lfads.py", scaled=LFADS),
 }
 
