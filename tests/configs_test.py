@@ -66,6 +66,11 @@ SMALL = {
         *("data.synthetic.most_voxels=6", "data.sessions_per_batch=2", "data.trials_per_batch=8"),
         *("data.bucket_units=6", "model.read_in_width=3", "model.width=4", "model.projector_width=4"),
     ),
+    "joint": (
+        *("data.synthetic.num_units=5", "data.synthetic.num_bins=6", "data.synthetic.num_train=16"),
+        *("data.synthetic.num_validation=4", "data.synthetic.num_test=4", "data.trials_per_batch=8"),
+        *("model.width=8", "model.structure_width=8", "model.num_layers=1", "model.num_heads=2"),
+    ),
     "causal_lm": (
         *("data.synthetic.num_documents=200", "data.synthetic.num_pairs=4", "data.trials_per_batch=4"),
         *("data.context_tokens=32", "model.num_positions=32", "model.width=8", "model.num_layers=1"),
@@ -82,6 +87,7 @@ UNMOVED = {
     "causal_lm": set(),
     "eeg": set(),
     "mindeye": set(),
+    "joint": {"['layer_0']['told']['bias']"},
     "twin": set(),
 }
 ANSWERS = tempfile.TemporaryDirectory()  # of what a student learns from

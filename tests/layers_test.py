@@ -70,11 +70,12 @@ MAY_IMPORT = {
     "evals.inside": (*SCORED, *ASKED, "analysis", "evals"),
     "evals.falsehoods": (*SCORED, "analysis", "evals"),
     "evals.brainbench": (*SCORED, "evals", "report"),
-    "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),
+    "evals.baseline_scores": (*SCORED, "evals", "runs.progress", "runs.threads"),
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
     "evals.gestures": (*SCORED, "evals", "report"),
     "evals.speech_retrieval": (*SCORED, "evals", "report"),
     "evals.image_retrieval": (*SCORED, "analysis.in_context", "evals", "report"),
+    "evals.joint": (*SCORED, "evals", "report"),
     "evals.traces": (*SCORED, "evals", "runs.progress", "report"),
     "evals.responses": (*SCORED, "evals", "report"),
     "report": (*SCORED, "evals", "report"),

@@ -139,7 +139,7 @@ READ_OTHERWISE = {"ndt2"}  # a unit reads the state of its patch; the state of a
 
 
 def spike_models():
-    return [path for path in CONFIGS if path.stem not in ("emg", "causal_lm", "twin", "eeg", "mindeye")]
+    return [path for path in CONFIGS if path.stem not in ("emg", "causal_lm", "twin", "eeg", "mindeye", "joint")]
 
 
 @pytest.mark.parametrize("path", spike_models(), ids=lambda path: path.stem)

@@ -4,10 +4,11 @@
     what it says          values of all nodes of a bin, added up -> [G, b, T, D], mixed by these
 
 Two streams go side by side. The first knows which nodes are given in which bins and no value; it
-says how tokens mix, and scales what they carry. The second carries values and is linear in them:
-whatever is given, the answer is a linear map of it, another one for each pattern, and all of them
-have the same parameters. Between Gaussian variables nothing more is needed (the mean of one part
-given another is linear); `nonlinear_width` adds a perceptron for those that are not.
+says how tokens mix, and scales what they carry. The second carries values, beside a learned mean of
+each bin, and is linear in them: whatever is given, the answer is a linear map of it, another one
+for each pattern, and all of them have the same parameters. Between Gaussian variables nothing more
+is needed (the mean of one part given another is linear); `nonlinear_width` adds a perceptron for
+those that are not.
 
 Attention is that of Vaswani et al. 2017 with a learned weight for each distance in bins (Shaw et
 al. 2018). Units are read and answered by rows of their own.
@@ -108,7 +109,7 @@ def init(key: jax.Array, config: Config, facts: Facts):
     given = NodeInputs(*nothing, jnp.ones((1, 1, NUM_NODES, 1), bool), bins)
     rows = {"read_in": jnp.zeros((1, 1, config.width)), "read_out": jnp.zeros((1, 1, config.width))}
     rows["read_out_bias"] = jnp.zeros((1, 1))
-    return Network(config, *sizes).init(key, given, rows)["params"], {}
+    return Network(config, *sizes, facts.num_bins).init(key, given, rows)["params"], {}
 
 
 def apply(
@@ -118,7 +119,7 @@ def apply(
     sizes = [
         weights.params[f"read_{node}"]["kernel"].shape[0] for node in ("stimulus", "behaviour")
     ]
-    network = Network(config, *sizes)
+    network = Network(config, *sizes, len(weights.params["clock"]))
     rngs = {"dropout": key} if train else None
     natural, states = network.apply(
         {"params": weights.params}, inputs, weights.rows, train, rngs=rngs
@@ -132,6 +133,7 @@ class Network(nn.Module):
     config: Config
     num_stimulus: int
     num_behaviour: int
+    num_bins: int  # of the longest trial of training; later bins are read as the last
 
     @nn.compact
     def __call__(self, inputs: NodeInputs, rows: dict[str, jax.Array], train: bool = False):
@@ -147,6 +149,10 @@ class Network(nn.Module):
             axis=-2,
         )  # [G, b, T, 3, D]
         carried = (said * self._scale("scale_read", structure)).sum(-2)
+        # What trials have in common at a time: it needs no value, and is read by all patterns.
+        zeros = nn.initializers.zeros
+        clock = self.param("clock", zeros, (self.num_bins, width))
+        carried = carried + clock[np.minimum(np.arange(num_bins), self.num_bins - 1)][None, None]
         flat = lambda tokens: tokens.reshape(groups * trials, num_bins, -1)  # noqa: E731
         structure, carried = flat(structure), flat(carried)
         valid = inputs.bin_valid.reshape(groups * trials, num_bins)
@@ -221,7 +227,7 @@ class Layer(nn.Module):
             for name in ("query", "key")
         )
         logits = jnp.einsum("bqhe,bkhe->bhqk", query, key) / query.shape[-1] ** 0.5
-        logits = logits + self._distances(plain.shape[1])
+        logits = logits + self._distances(plain.shape[1])[None]
         return jax.nn.softmax(jnp.where(valid[:, None, None], logits, _HIDDEN), axis=-1)
 
     def _distances(self, num_bins: int) -> jax.Array:

@@ -97,7 +97,8 @@ def query_of(number: jax.Array, batch: Batch, config: Config) -> Query:
     bins = batch.trials["bin_valid"]
     length = bins.sum(-1, keepdims=True)
     # A trial of one bin has no past, and is asked about nothing then.
-    is_past = (jnp.arange(bins.shape[-1]) < jnp.ceil(config.past_share * length))[..., None, :]
+    place = jnp.arange(bins.shape[-1])[None, None]
+    is_past = (place < jnp.ceil(config.past_share * length))[..., None, :]
     given = shown & jnp.where(past, is_past, True) & known
     asked = jnp.where(past, shown & ~is_past, ~shown) & known
     return Query(given, asked)
