@@ -112,10 +112,11 @@ if __name__ == "__main__":
     parser.add_argument("--part", default="medium")
     parser.add_argument("--runs", type=Path, default=Path("runs/mindeye"))
     options = parser.parse_args()
+    about = provenance(HERE)  # before results.json, which is in the repository, grows
     for part in options.part.split(","):
         start = time.process_time()
         found = without_gradient() if part == "in_context" else trained(part, options.runs)
-        entry = {"command": f"python experiments/mindeye/run.py --part={part}", **provenance(HERE), "found": found}
+        entry = {"command": f"python experiments/mindeye/run.py --part={part}", **about, "found": found}
         entry["cpu_s"] = time.process_time() - start
         path = HERE / "results.json"
         write_json(path, (read_json(path) if path.is_file() else {}) | {part: entry})

@@ -8,7 +8,6 @@ be right, else the test pictures cannot be told apart; and shuffled brains (resp
 pictures, the rest of the batch as it is), which must be at chance, else something leaks.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.analysis import in_context
+from neurojax.data import pictures
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.sources import betas
 from neurojax.data.store import trained_trials
@@ -69,9 +69,13 @@ def prepare(
         any(len(session.trials_of(TEST)) for session in dataset.sessions),
         "no session has a test trial; expected trials of split 2, convert with a split",
     )
-    shown = [s for s in dataset.sessions if betas.EMBEDDING in s.behaviour]
-    trained = set().union(*(_embeddings(session, TRAIN) for session in shown))
-    both = {one: s.session_id for s in shown for one in _embeddings(s, TEST) if one in trained}
+    trained = set().union(*(pictures.shown(session, TRAIN) for session in dataset.sessions))
+    both = {
+        one: s.session_id
+        for s in dataset.sessions
+        for one in pictures.shown(s, TEST)
+        if one in trained
+    }
     require(
         not both,
         f"{len(both)} test pictures have the embedding of one to train on (as names of categories "
@@ -79,14 +83,6 @@ def prepare(
         "test alone, with a split of the file",
     )
     return dataset
-
-
-def _embeddings(session: Session, split: int) -> set[bytes]:
-    """Digests of those of a split that are known."""
-    trials = session.trials_of(split)
-    trials = trials[betas.known_pictures(session)[trials]]
-    held = np.asarray(session.behaviour[betas.EMBEDDING])
-    return {hashlib.sha256(held[row]).digest() for row in session.trial_start_bin[trials]}
 
 
 def evaluate(
@@ -114,9 +110,9 @@ def evaluate(
         PRIORS}; "example": strips for the report}.
 
     Raises:
-        InputError: a test trial was trained on, or a test picture by people of these data, or the
-            embeddings have another size than the run's. Which pictures the people of an earlier
-            run saw, one that this run was fine-tuned from, is not known here.
+        InputError: a test trial was trained on, or a test picture by anybody of these data, of the
+            run or of one it was fine-tuned from, or the embeddings have another size than the
+            run's.
     """
     leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
     source = betas.open_source(dataset.sessions, model.source_config, seed)

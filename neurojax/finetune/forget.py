@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data import pictures
 from neurojax.data.session import TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.trained_trials import Trained
@@ -176,11 +177,15 @@ def _trained(
     listed = {entry["session_id"] for entry in source.entries}
     at_hand = {s.session_id: s for s in recordings if s.session_id in listed}
     own, others, removed = set(), set(), None
+    shown = source.trained.shown
     if set(names) <= set(at_hand):
         for name, session in at_hand.items():
             digests = set(trained_trials.telling_digests(session, TRAIN))
             (own if name in names else others).update(digests)
         own = (own - others) & source.trained.digests
+        seen = {name: pictures.shown(session, TRAIN) for name, session in at_hand.items()}
+        kept = set().union(*(seen[name] for name in seen if name not in names))
+        shown = shown - set().union(*(seen[name] for name in names)).difference(kept)
         removed = len(own)
     rest = tuple(one for one in source.trained.recordings if one.session_id not in names)
-    return Trained(source.trained.digests - own, rest, all_times_known=False), removed
+    return Trained(source.trained.digests - own, rest, False, shown), removed

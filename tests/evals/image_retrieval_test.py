@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from neurojax.analysis import in_context
-from neurojax.data.session import TEST, TRAIN
+from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.sources import betas
+from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import nsd
 from neurojax.errors import InputError
@@ -86,6 +87,23 @@ def test_the_map_that_a_model_has_for_pictures_is_asked_for(tmp_path):
 
     mapped, plain = (evaluated(tmp_path, Mapped(one), floors="")["retrieval"] for one in (None, 0))
     assert mapped["image_top1"] == 1 > plain["image_top1"]
+
+
+def test_a_test_picture_that_others_of_an_earlier_run_were_trained_on_is_refused(tmp_path):
+    """Two people of the run it was fine-tuned from, and a new one who is tested on a picture of theirs."""
+    earlier, new = people().sessions[:2], people().sessions[2]
+    trained_trials.write(tmp_path, earlier)
+    assert evaluated(tmp_path, dataset=dataset_of([new]), floors="")["retrieval"]["num_people"] == 1
+    told = np.array(new.behaviour["embedding"])
+    told[new.trials_of(TEST)[:2]] = earlier[1].behaviour["embedding"][earlier[1].trials_of(TRAIN)[:2]]
+    changed = dataset_of([new.with_fields(behaviour={"embedding": told})])
+    with pytest.raises(InputError, match="was trained on 2 of the test pictures of session person02, shown to other"):
+        evaluated(tmp_path, dataset=changed, floors="")
+    # What is not known there is not guessed: a validation picture of theirs is no picture they were trained on.
+    told[new.trials_of(TEST)[:2]] = earlier[1].behaviour["embedding"][earlier[1].trials_of(VALIDATION)]
+    evaluated(tmp_path, dataset=dataset_of([new.with_fields(behaviour={"embedding": told})]), floors="")
+    kept = trained_trials.read(tmp_path)
+    assert len(kept.shown) == 400 and trained_trials.joined(kept, [new], {}).shown > kept.shown
 
 
 def test_ranks_go_both_ways_and_more_pictures_are_drawn_from():

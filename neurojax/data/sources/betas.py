@@ -17,6 +17,7 @@ import numpy as np
 from neurojax.batch import Batch
 from neurojax.data import batching, splits
 from neurojax.data.batching import Layout, Plan
+from neurojax.data.pictures import EMBEDDING, known_pictures
 from neurojax.data.robust_scale import Scale
 from neurojax.data.session import TRAIN, Session
 from neurojax.data.sources import made_up
@@ -27,7 +28,6 @@ from neurojax.errors import require
 from neurojax.facts import Facts
 from neurojax.ranges import check_ranges, positive
 
-EMBEDDING = "embedding"  # the behaviour
 _ROWS = 256  # read at once, for mean and spread
 
 
@@ -188,13 +188,6 @@ def rows_of(sessions: Sequence[Session], table: Sequence[Mapping[str, Any]]) -> 
 def open_data(data: Mapping[str, Any], seed: int) -> Dataset:
     """The recordings that a config names, see `made_up.stored_or_made`."""
     return made_up.stored_or_made(data, seed, nsd.NsdSpec, nsd.sessions)
-
-
-def known_pictures(session: Session) -> np.ndarray:
-    """Trials whose embedding is known in full, bool [trials]."""
-    held = session.behaviour[EMBEDDING]
-    known = session.behaviour_valid[EMBEDDING] & np.isfinite(held).all(1) & (held != 0).any(1)
-    return known[session.trial_start_bin]
 
 
 def _check(sessions: Sequence[Session], config: Config) -> None:

@@ -4,7 +4,8 @@
         "recordings": [{"session_id", "counts_sha256", "stretch_s": [start, stop, start, ...],
             "above": [hex digits of each unit], "rates_hz": [of each unit],
             "trained_s": [start, stop, ...],
-            "watched": [hex digits of each unit], where a unit was not observed throughout}, ...]}
+            "watched": [hex digits of each unit], where a unit was not observed throughout}, ...],
+        "shown": [32 hex digits, ...] of the pictures, where there were some}
 
 A digest is of a trial's counts (or values) and shape (`check.trial_digest`): a trial with other
 bins or units has another one. Trials of few spikes (or changes of a value), which may be equal by
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data import pictures
 from neurojax.data.checks import check
 from neurojax.data.checks.known_recording import (
     UNKNOWN,
@@ -48,11 +50,13 @@ class Trained(NamedTuple):
         recordings: that these trials are of, a recording once.
         all_times_known: whether the recordings hold all that was trained on; not those of a run
             that began when digests alone were kept.
+        shown: digests of pictures (`data.pictures.shown`); none of a run of before they were kept.
     """
 
     digests: frozenset[bytes] = frozenset()
     recordings: tuple[KnownRecording, ...] = ()
     all_times_known: bool = True
+    shown: frozenset[bytes] = frozenset()
 
 
 NOTHING = Trained()
@@ -145,7 +149,8 @@ def joined(
         recordings[key] = made
     # Where all trials known before are among these, so is their time.
     whole = before.all_times_known or before.digests <= own
-    return Trained(before.digests | own, tuple(recordings.values()), whole)
+    seen = before.shown.union(*(pictures.shown(session, TRAIN) for session in sessions))
+    return Trained(before.digests | own, tuple(recordings.values()), whole, seen)
 
 
 def bytes_of(trained: Trained) -> bytes:
@@ -167,6 +172,8 @@ def bytes_of(trained: Trained) -> bytes:
             for one in trained.recordings
         ],
     }
+    if trained.shown:
+        content["shown"] = sorted(digest.hex() for digest in trained.shown)
     # Not for people: without line breaks it is written five times as fast.
     return (json.dumps(content, allow_nan=False) + "\n").encode()
 
@@ -211,7 +218,8 @@ def read(folder: Path) -> Trained | None:
         if schema == 1:
             return Trained(known, (), all_times_known=not known)
         recordings = tuple(map(_recording, content["recordings"]))
-        return Trained(known, recordings, content["all_times_known"] is True)
+        shown = frozenset(bytes.fromhex(digest) for digest in content.get("shown", ()))
+        return Trained(known, recordings, content["all_times_known"] is True, shown)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         raise InputError(
             f"{path} holds an entry that is no digest or recording; restore it, or remove it and "
