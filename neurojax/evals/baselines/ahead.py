@@ -97,8 +97,7 @@ def _fit_bank(folds, psth, past, near):
 
     def losses_at(place):
         nonlocal best
-        weights = past.equations.solved(ridge.PENALTIES[place], ridge.solved)
-        predicted = _placed(folds, past, weights)
+        predicted = _by_ridge(folds, past, ridge.PENALTIES[place])
         loss = ridge.loss_of(folds, "forward", psth, predicted[VALIDATION])
         if best is None or loss < best[0]:
             best = loss, predicted, ridge.PENALTIES[place]
@@ -160,11 +159,31 @@ def _signals(folds, psth, part, bank):
     return [(values, 0) for values in filtered_surplus(folds, psth, part, bank.memories_s)]
 
 
+def _by_ridge(folds, past, penalty):
+    """What `_placed` says, of ridge."""
+    equations, last = past.equations, past.last
+    trials = np.concatenate([last[part] for part in PARTS])
+    if len(equations.systems) > 1 or len(trials) > equations.cross.shape[1]:
+        return _placed(folds, past, equations.solved(penalty, ridge.solved))
+    # Fewer trials are asked for than targets are fitted: with them for right sides, the same
+    # product takes a fraction of the time.
+    onto = ridge.solved(equations.systems[0].gram, trials.T, penalty)  # [p, K of both]
+    found = (onto.T @ equations.cross).astype(np.float32)
+    parts = np.split(found, [len(last[PARTS[0]])])
+    return _at_hidden(folds, past, dict(zip(PARTS, parts, strict=True)))
+
+
 def _placed(folds, past, weights):
     """part -> predicted surplus at the hidden bins, float32 [K, T, n]."""
-    weights, predicted = weights.astype(np.float32), {}
-    for part in PARTS:
+    weights = weights.astype(np.float32)
+    return _at_hidden(folds, past, {part: past.last[part] @ weights for part in PARTS})
+
+
+def _at_hidden(folds, past, by_target):
+    """The same, from predictions [K, horizons * n] of each part."""
+    predicted = {}
+    for part, values in by_target.items():
         fold = folds.parts[part]
-        by_horizon = (past.last[part] @ weights).reshape(len(fold.counts), past.num_horizons, -1)
+        by_horizon = values.reshape(len(fold.counts), past.num_horizons, -1)
         predicted[part] = forward.place(by_horizon, np.zeros(fold.counts.shape[1:]), fold)
     return predicted

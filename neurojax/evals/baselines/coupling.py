@@ -46,7 +46,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
 
 def fit_forward(folds: Folds, psth: np.ndarray, *, with_population: bool = True) -> Fit:
     """The forward task; without the population a unit's own history alone."""
-    bin_size_s = folds.session.bin_size_s
+    bin_size_s, warm = folds.session.bin_size_s, {}
 
     def with_memories(memories_s):
         gains = {}
@@ -57,7 +57,7 @@ def fit_forward(folds: Folds, psth: np.ndarray, *, with_population: bool = True)
                 summed = observed.sum(-1, keepdims=True), expected.sum(-1, keepdims=True)
                 population = log_gains_so_far(*summed, memories_s, bin_size_s)
                 gains[part] = own + [np.broadcast_to(p, own[0].shape) for p in population]
-        return gain_ahead(folds, psth, gains, None)
+        return gain_ahead(folds, psth, gains, None, warm)
 
     return tuned_ahead(folds, PENALTIES, with_memories)[0]
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import lfilter
 
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import require
@@ -228,9 +227,11 @@ def trial_mean(
 def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:
     """Causal running average of [K, T, n]; weights fall by 1/e per `memory_bins` (0: none)."""
     decay = np.exp(-1.0 / memory_bins) if memory_bins else 0.0
-    # y_t = (1 - decay) x_t + decay y_(t-1)
-    coefficients = np.array([1 - decay], values.dtype), np.array([1, -decay], values.dtype)
-    return lfilter(*coefficients, values, axis=1)
+    found, kept = values * values.dtype.type(1 - decay), values.dtype.type(decay)
+    # y_t = (1 - decay) x_t + decay y_(t-1), of all units at once
+    for later in range(1, found.shape[1]):
+        found[:, later] += kept * found[:, later - 1]
+    return found
 
 
 def filtered_surplus(

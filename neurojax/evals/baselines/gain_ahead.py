@@ -110,19 +110,19 @@ def own_design(covariates: list[np.ndarray], offset: np.ndarray) -> Design:
     return Design(shared, tuple(covariates), ties, offset)
 
 
-def gain_ahead(folds, psth, own, shared) -> Callable[[float], dict[int, np.ndarray]]:
+def gain_ahead(folds, psth, own, shared, warm) -> Callable[[float], dict[int, np.ndarray]]:
     """Forward prediction: one gain per unit and group of horizons, from covariates at the origin.
 
     Args:
         psth: [T of train, n].
         own: part -> J covariates [K, T, n], each with its own weight per unit.
         shared: part -> covariates [K, T, p] that every unit may use, or None.
+        warm: group of horizons -> weights, empty at first: each fit starts where the one before
+            ended, be it of other memories, another penalty or, the first time, other horizons.
 
     Returns:
-        penalty -> {VALIDATION, TEST: rates float32 [K, T, n]}; a fit starts where the one before
-        ended.
+        penalty -> {VALIDATION, TEST: rates float32 [K, T, n]}.
     """
-    warm: dict[int, np.ndarray] = {}
     return lambda penalty: _fit_gain_ahead(folds, psth, own, shared, penalty, warm)
 
 
@@ -153,8 +153,8 @@ def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
         design = _origin_design(
             own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset
         )
-        # From the weights at the penalty before, which are near.
-        weights = warm[number] = fit_poisson(design, counts, penalty, warm.get(number))
+        near = warm.get(number, warm.get(number - 1))
+        weights = warm[number] = fit_poisson(design, counts, penalty, near, by_curvature=True)
         for part, out in predicted.items():
             fold = folds.parts[part]
             trials, last = np.arange(len(fold.counts)), forward.last_visible(fold)

@@ -13,6 +13,10 @@ import numpy as np
 MAX_LOG_GAIN = 4.0  # rates never exceed exp(4) times the offset
 _MAX_STEP = 2.0  # in log rate, per iteration
 _UNITS_AT_ONCE = 256
+# From weights of zero so many steps by the diagonal: the Hessian there is not yet the minimum's.
+_FIRST_STEPS = 2
+_ROWS_OF_CURVATURE = 1500
+_SHARE_AT_WORK = 0.75  # units that are done leave once fewer than this share are not
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,7 @@ def fit_poisson(
     start: np.ndarray | None = None,
     num_iterations: int = 30,
     tolerance: float = 0.05,
+    by_curvature: bool = False,
 ) -> np.ndarray:
     """Minimises sum(rate - counts x log rate) + sum(penalty x w^2) / 2 of every unit.
 
@@ -48,6 +53,8 @@ def fit_poisson(
         penalty: [p], or [p, n] where every unit has its own.
         start: [p, n], zeros by default.
         tolerance: stops when the next step promises less than this many nats for every unit.
+        by_curvature: steps are scaled by each unit's whole Hessian, of which p^2 numbers are made,
+            in place of its diagonal: a third of the steps where gains stay near 1.
 
     Returns:
         float32 [p, n]; the start where there is no row.
@@ -74,6 +81,7 @@ def fit_poisson(
             weights[:, part],
             num_iterations,
             tolerance,
+            by_curvature and (0 if start is not None else _FIRST_STEPS),
         )
     return weights
 
@@ -93,26 +101,36 @@ def _gradient(design, residual):
     return result
 
 
-def _descend(design, counts, penalty, weights, num_iterations, tolerance):
-    # [p, n], the Hessian's diagonal
-    energy = (design.shared**2).sum(0)[:, None] * design.offset.mean(0)
-    used = design.offset > 0
-    if not used.all():  # over the rows of each unit's fit
-        mean = design.offset.sum(0) / np.maximum(used.sum(0), 1)
-        energy = (design.shared**2).T @ used.astype(np.float32) * mean
-    for own, tie in zip(design.own, design.tie, strict=True):
-        energy = energy + tie.T**2 * np.einsum("rn,rn->n", own**2, design.offset)
-    # Preconditioned by the diagonal at the offset's rates: units of any rate take like steps.
-    inverse_scale = 1 / np.maximum(energy + penalty, 1e-6)
+def _descend(design, counts, penalty, weights, num_iterations, tolerance, curved_from):
+    """Args:
+    curved_from: the step from which on the whole Hessian scales; False for the diagonal alone.
+    """
+    found, at_work = weights.copy(), np.arange(counts.shape[1])
+    scaling = _diagonal(design, penalty)
     eta = log_gain(design, weights)
     direction = previous = gain = None
-    for _ in range(num_iterations):
-        rates = design.offset * np.exp(np.minimum(eta, MAX_LOG_GAIN))
+    for iteration in range(num_iterations):
+        rates = _rates(design, eta)
+        if curved_from is not False and iteration == curved_from:
+            scaling, direction = _inverse_curvature(design, rates, penalty), None
         gradient = _gradient(design, rates - counts) + penalty * weights
-        scaled = inverse_scale * gradient
+        scaled = _scaled(scaling, gradient)
         new_gain = (gradient * scaled).sum(0)  # [n]
         if new_gain.max() < tolerance:
             break
+        stays = new_gain >= tolerance
+        # By the whole Hessian the promise is sure: a unit that is there costs nothing from then on.
+        if scaling.ndim == 3 and stays.mean() < _SHARE_AT_WORK:
+            found[:, at_work] = weights
+            kept = np.flatnonzero(stays)
+            at_work, scaling = at_work[kept], scaling[kept]
+            design, new_gain = _design_of(design, kept), new_gain[kept]
+            across = (counts, penalty, weights, eta, rates, gradient, scaled)
+            counts, penalty, weights, eta, rates, gradient, scaled = (
+                np.ascontiguousarray(values[:, kept]) for values in across
+            )
+            if direction is not None:
+                direction, previous, gain = direction[:, kept], previous[:, kept], gain[kept]
         if direction is None:
             direction = -scaled
         else:  # Polak-Ribiere, restarted where it turns back
@@ -124,12 +142,69 @@ def _descend(design, counts, penalty, weights, num_iterations, tolerance):
             direction[:, uphill] = -scaled[:, uphill]
         previous, gain = gradient, new_gain
         change = log_gain(design, direction)
-        curvature = np.einsum("rn,rn,rn->n", rates, change, change) + (penalty * direction**2).sum(
-            0
-        )
+        curvature = np.einsum("rn,rn,rn->n", rates, change, change)
+        curvature += (penalty * direction**2).sum(0)
         # To the minimum of the parabola along the direction, but not far: exp is no parabola.
         step = -(gradient * direction).sum(0) / np.maximum(curvature, 1e-12)
         step = np.minimum(step, _MAX_STEP / np.maximum(np.abs(change).max(0), 1e-12))
         weights = weights + step * direction
-        eta += step * change
-    return weights
+        change *= step
+        eta += change
+    found[:, at_work] = weights
+    return found
+
+
+def _rates(design, eta):
+    rates = np.minimum(eta, MAX_LOG_GAIN)
+    np.exp(rates, out=rates)
+    rates *= design.offset
+    return rates
+
+
+def _diagonal(design, penalty):
+    """One over the Hessian's diagonal at the offset's rates, [p, n]: units of any rate take like
+    steps."""
+    energy = (design.shared**2).sum(0)[:, None] * design.offset.mean(0)
+    used = design.offset > 0
+    if not used.all():  # over the rows of each unit's fit
+        mean = design.offset.sum(0) / np.maximum(used.sum(0), 1)
+        energy = (design.shared**2).T @ used.astype(np.float32) * mean
+    for own, tie in zip(design.own, design.tie, strict=True):
+        energy = energy + tie.T**2 * np.einsum("rn,rn->n", own**2, design.offset)
+    return 1 / np.maximum(energy + penalty, 1e-6)
+
+
+def _inverse_curvature(design, rates, penalty):
+    """Inverse of each unit's Hessian at these rates, [n, p, p], from some of the rows: with it a
+    fit is over in a few steps."""
+    num_rows, (p, n) = len(rates), penalty.shape
+    rows = slice(None)
+    if num_rows > _ROWS_OF_CURVATURE:  # drawn: every fifth bin would be the same bins of all trials
+        drawn = np.random.default_rng(0).permutation(num_rows)[:_ROWS_OF_CURVATURE]
+        rows = np.sort(drawn)
+    shared, weight = design.shared[rows], rates[rows] * (num_rows / len(rates[rows]))
+    own = [values[rows] for values in design.own]
+    hessian = np.empty((n, p, p))
+    for unit in range(n):
+        covariates = shared
+        for values, tie in zip(own, design.tie, strict=True):
+            covariates = covariates + values[:, unit, None] * tie[unit]
+        hessian[unit] = covariates.T @ (covariates * weight[:, unit, None])
+    places = np.arange(p)
+    hessian[:, places, places] += penalty.T
+    # Where neither rows nor penalty say anything a step is long, and cut by the search.
+    hessian[:, places, places] += 1e-4 * hessian[:, places, places].mean(1)[:, None] + 1e-6
+    return np.linalg.inv(hessian).astype(np.float32)
+
+
+def _scaled(scaling, gradient):
+    """A gradient [p, n] times one over the diagonal [p, n], or inverse matrices [n, p, p]."""
+    if scaling.ndim == 2:
+        return scaling * gradient
+    return np.ascontiguousarray((scaling @ gradient.T[..., None])[..., 0].T)
+
+
+def _design_of(design, kept):
+    own = tuple(np.ascontiguousarray(values[:, kept]) for values in design.own)
+    tie = tuple(tie[kept] for tie in design.tie)
+    return Design(design.shared, own, tie, np.ascontiguousarray(design.offset[:, kept]))

@@ -164,7 +164,7 @@ def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:
     Args:
         gram: [n, n], inner products of the units' activity in train, of which the components are.
     """
-    vectors = leading_components(gram, FORWARD_COMPONENTS)
+    vectors, warm = leading_components(gram, FORWARD_COMPONENTS), {}
 
     def with_memories(memories_s):
         banks = memories_s[0], SLOWER * memories_s[0]
@@ -177,6 +177,6 @@ def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:
             )
             for part in own
         }
-        return gain_ahead(folds, psth, own, shared)
+        return gain_ahead(folds, psth, own, shared, warm)
 
     return tuned_ahead(folds, FORWARD_PENALTIES, with_memories)
