@@ -1,10 +1,12 @@
 """Scores of the baselines on a dataset's test trials, session by session, from the cache where it
 has them."""
 
+import contextlib
 import hashlib
 import json
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,17 @@ from neurojax.evals import (
     behaviour_read_out,
     examples,
     few_shot,
+    on_threads,
     protocols,
     scoring,
 )
 from neurojax.evals.baselines import KNOWN, fit_baselines, reason_against
 from neurojax.evals.baselines_cache import SessionBaselines, StackRates
+from neurojax.runs import threads
 from neurojax.runs.progress import Progress
 from neurojax.scores import metrics
 
+MOST_BYTES = 4 * 2**30  # of sessions that are fitted at once, by a generous guess of their arrays
 CACHE_VERSION = 7  # raise it when a baseline or a score changes
 
 
@@ -42,7 +47,7 @@ def cached_scores(
     seed: int,
     log: Callable[[str], Any] = print,
 ) -> dict[str, SessionBaselines]:
-    """Scores of the baselines a config lists.
+    """Scores of the baselines a config lists, several sessions at once where there are cores.
 
     An entry of the cache is named by the session's content, the protocol and the settings.
 
@@ -57,30 +62,99 @@ def cached_scores(
     Returns:
         session id -> scores.
     """
-    protocol = protocols.get_protocol(settings["protocol"])
-    names = names_under(protocol, names_of(settings["baselines"]))
-    cache = baselines_cache.folder_of(root, folder)
-    under, tasks = protocols.protocol_hash(protocol), tuple(protocol.tasks)
+    entries = _Entries(root, folder, settings, seed)
     start, fitted, results = time.monotonic(), 0, {}
-    with Progress(len(dataset.sessions), "baselines", unit="sessions") as progress:
-        for number, session in enumerate(dataset.sessions):
-            key = [CACHE_VERSION, content_sha256(session), settings["num_boot"], seed, names, under]
-            digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
-            path = cache / digest if cache else None
-            found = baselines_cache.read(path, session, tasks, names) if path else None
-            if found is None:
-                fitted += 1
-                found = _fit(session, names, protocol, settings["num_boot"], seed)
-                if path is not None:
-                    baselines_cache.write(path, session, tasks, found, log)
-                    # Read when needed: the rates of all sessions need not fit into memory.
-                    found = baselines_cache.read(path, session, tasks, names) or found
+    with contextlib.ExitStack() as stack:
+        at_once = _at_once(dataset.sessions)
+        if at_once > 1:
+            stack.enter_context(threads.one_a_call())
+        progress = stack.enter_context(
+            Progress(len(dataset.sessions), "baselines", unit="sessions")
+        )
+        every = on_threads.each(lambda one: entries.scores_of(one, log), dataset.sessions, at_once)
+        for number, (session, (found, is_new)) in enumerate(
+            zip(dataset.sessions, every, strict=True)
+        ):
             results[session.session_id] = found
+            fitted += is_new
             progress.update(number + 1)
     if fitted:
         took_s = time.monotonic() - start
-        log(f"fitted {len(names)} baselines to {fitted} sessions in {took_s:.1f} s")
+        log(f"fitted {len(entries.names)} baselines to {fitted} sessions in {took_s:.1f} s")
     return results
+
+
+@contextlib.contextmanager
+def fitted_beside(
+    dataset: Dataset, root: str, folder: Path | None, settings: Mapping[str, Any], seed: int
+) -> Iterator[Callable[[], None]]:
+    """Yields what starts to fill the cache on a thread, a session after the other, while something
+    else goes on; `cached_scores` takes what is there and waits for the session at work. Arguments
+    as of it.
+
+    At the end the thread is stopped within a second or so; the session at work is lost then.
+    """
+
+    def fill():
+        entries = _Entries(root, folder, settings, seed)
+        for session in dataset.sessions if entries.cache else ():
+            on_threads.check()
+            entries.scores_of(session, lambda line: None)
+
+    with threads.one_a_call(), on_threads.beside(fill) as start:
+        yield start
+
+
+class _Entries:
+    """The cache of the sessions of a dataset, under one protocol and settings."""
+
+    def __init__(self, root: str, folder: Path | None, settings, seed: int):
+        self.protocol = protocols.get_protocol(settings["protocol"])
+        self.names = names_under(self.protocol, names_of(settings["baselines"]))
+        self.cache = baselines_cache.folder_of(root, folder)
+        self.num_boot, self.seed = settings["num_boot"], seed
+
+    def scores_of(
+        self, session: Session, log: Callable[[str], Any]
+    ) -> tuple[SessionBaselines, bool]:
+        """(What the baselines reach, whether they were fitted for it now)."""
+        under, tasks = protocols.protocol_hash(self.protocol), tuple(self.protocol.tasks)
+        asked = [self.num_boot, self.seed, self.names, under]
+        key = [CACHE_VERSION, content_sha256(session), *asked]
+        digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
+        path = self.cache / digest if self.cache else None
+        with _only_one_at(path):
+            found = baselines_cache.read(path, session, tasks, self.names) if path else None
+            if found is not None:
+                return found, False
+            found = _fit(session, self.names, self.protocol, self.num_boot, self.seed)
+            if path is not None:
+                baselines_cache.write(path, session, tasks, found, log)
+                # Read when needed: the rates of all sessions need not fit into memory.
+                found = baselines_cache.read(path, session, tasks, self.names) or found
+            return found, True
+
+
+_AT_WORK: dict[Path | None, threading.Lock] = {}  # entries of the cache that threads are at
+_NEW_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def _only_one_at(path: Path | None) -> Iterator[None]:
+    """Two threads of a process do not fit the same entry: the second waits, and reads it."""
+    with _NEW_LOCK:
+        lock = _AT_WORK.setdefault(path, threading.Lock())
+    with lock if path else contextlib.nullcontext():
+        yield
+
+
+def _at_once(sessions: Sequence[Session]) -> int:
+    """Sessions to fit at once, each on a core: as many as take MOST_BYTES in all."""
+    largest = max(
+        (12 * s.num_units * int(s.trial_num_bins.sum()) + 16 * (2 * s.num_units) ** 2) * 4
+        for s in sessions
+    )
+    return max(1, min(on_threads.num_cores(), len(sessions), MOST_BYTES // max(largest, 1)))
 
 
 def _fit(

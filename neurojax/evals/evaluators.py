@@ -8,7 +8,8 @@ from typing import Any
 from neurojax import by_name
 
 SPIKES = "spikes"
-# see evals.spikes, which says what each is for
+# see evals.spikes, which says what each is for; one may also have beside(dataset, root, folder,
+# settings, seed), the context of what needs no model and can be done while a run is trained
 NEEDS = ("about", "prepare", "evaluate", "show", "draw")
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from neurojax.data.session import TEST, Session
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import require
-from neurojax.evals import protocols
+from neurojax.evals import on_threads, protocols
 from neurojax.evals.latent_smoother import smooth_visible
 from neurojax.evals.task_kinds import Kind
 
-_CHUNK = 256  # trajectories smoothed at once; bounds memory
+_CHUNK = 256  # trajectories smoothed in one piece; bounds memory
+_MOST_AT_ONCE = 4  # of these on as many cores
 
 
 def oracle_predictions(
@@ -174,10 +175,14 @@ def _predict_hidden(
     hidden = np.broadcast_to(hidden, (len(hidden), *counts.shape[1:]))
     collected = np.full(counts.shape, np.nan)
     num_pairs = len(hidden) * len(counts)
-    for first in range(0, num_pairs, _CHUNK):
+
+    def smoothed(first):
         case, trial = np.divmod(np.arange(first, min(first + _CHUNK, num_pairs)), len(counts))
         visible = ~hidden[case] if seen is None else ~hidden[case] & seen[trial]
-        rates = smooth_visible(truth, counts[trial], visible)
+        return case, trial, smooth_visible(truth, counts[trial], visible)
+
+    at_once = min(on_threads.num_cores(), _MOST_AT_ONCE)
+    for case, trial, rates in on_threads.each(smoothed, range(0, num_pairs, _CHUNK), at_once):
         # Only what a case hides is taken; the smoother's word on what it saw is no prediction.
         at_pair, at_bin, at_unit = np.nonzero(hidden[case])
         collected[trial[at_pair], at_bin, at_unit] = rates[at_pair, at_bin, at_unit]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from neurojax.evals import on_threads
 from neurojax.evals.baselines.folds import choose
 
 TIMES_S = tuple(0.005 * 2.0**step for step in range(14))  # 5 ms to 41 s
@@ -57,7 +58,12 @@ def climb(
     Returns:
         place -> task -> loss, for the places visited; one far from a first valley may be missed.
     """
-    visited = {start: losses_at(start)}
+
+    def visit(place):
+        on_threads.check()
+        return losses_at(place)
+
+    visited = {start: visit(start)}
     while True:
         best = {best_place(visited, task) for task in visited[start]}
         # Only downhill of some task: a place that is nobody's neighbour is never fitted.
@@ -67,7 +73,7 @@ def climb(
         if not wanted:
             return visited
         for place in sorted(wanted):
-            visited[place] = losses_at(place)
+            visited[place] = visit(place)
 
 
 def best_place(visited: Mapping[int, Mapping[str, float]], task: str) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from neurojax.data.session import TEST, VALIDATION
+from neurojax.evals import on_threads
 from neurojax.evals.baselines.folds import Fit, Folds, choose, poisson_loss
 
 LEAST_RATE = 1e-6  # spikes per bin, of a part
@@ -107,6 +108,7 @@ def _choose_pull(trials):
     fold_of = np.arange(len(trials)) % num_folds
     losses, points = dict.fromkeys(PULLS, 0.0), {pull: [equal] * len(trials) for pull in PULLS}
     for held in range(num_folds):
+        on_threads.check()
         others = _joined([t for t, f in zip(trials, fold_of, strict=True) if f != held])
         point = equal
         for pull in PULLS:  # each from where the stronger one ended, of the same trials
