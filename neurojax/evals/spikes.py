@@ -53,6 +53,7 @@ from neurojax.runs.progress import Progress
 
 # Units hidden together by the observer who knows the dynamics: faster, and a little harder for it.
 SMOOTHER_GROUPS = 8
+beside = baseline_scores.fitted_beside  # while a run is trained
 SIZES = {"trials_per_pass": 1, "memory_mb": 1, "num_boot": 0, "num_permutations": 0}  # least values
 Log = Callable[[str], Any]
 
@@ -313,12 +314,10 @@ def note_lines(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
     """Tells the scores of a record: a table, notes, and a warning where drift helps."""
-    log(terminal.terminal_table(evaluation))
-    for line in note_lines(evaluation["sessions"]):
-        log(line)
     parts = (likelihoods, generation, spread, collapse, with_stack)
-    for told in filter(None, (part.line(evaluation) for part in parts)):
-        log(told)
+    told = filter(None, (part.line(evaluation) for part in parts))
+    for line in (terminal.terminal_table(evaluation), *note_lines(evaluation["sessions"]), *told):
+        log(line)
     if leak := drift_note.line(evaluation):
         log(f"warning: {leak}")
 
