@@ -1,11 +1,13 @@
 """One recording to one session folder: a function of the source and the options, repeated at no
 cost."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,20 @@ from neurojax.data.join import joined
 from neurojax.data.readers.registry import check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
+from neurojax.data.store.array_files import map_npy
 from neurojax.data.store.dataset import session_folders
 from neurojax.data.store.meta import observation_of, read_meta
 from neurojax.data.store.session_format import open_recorded, write_session
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
-from neurojax.files import as_path, remove_leftovers, require_text
+from neurojax.files import (
+    as_path,
+    held,
+    remove_leftovers,
+    require_text,
+    temporary_folder,
+    told,
+)
 
 
 def convert_session(
@@ -89,8 +99,11 @@ def converted_session(
         "sha256": reader.source_sha256(source),
         "spec_sha256": spec.digest(reader.VERSION),
     }
-    read = functools.partial(reader.read_session, source, spec)
-    return _converted(read, record, name, spec, out, overwrite, bin_size_s)
+    in_blocks = getattr(reader, "read_in_blocks", None)
+    asked = (record, name, spec, out, overwrite, bin_size_s)
+    if in_blocks is None:
+        return _converted(functools.partial(reader.read_session, source, spec), *asked)
+    return _converted(functools.partial(in_blocks, source, spec), *asked, in_blocks=True)
 
 
 def joined_session(
@@ -136,27 +149,67 @@ def _sha256(content: Any) -> str:
 
 
 def _converted(
-    read: Callable[[], Session],
+    read: Callable[..., Session],
     record: dict[str, str],
     name: str,
     spec: ReadSpec,
     out: Path,
     overwrite: bool,
     bin_size_s: float | None,
+    in_blocks: bool = False,
 ) -> Session | None:
-    """Writes what `read` gives under a name, unless that is there already."""
+    """Writes what `read` gives under a name, unless that is there already; with `in_blocks` it is
+    given a folder for values, which is gone afterwards."""
     folder = out / check_session_id(name)
     remove_leftovers(out, folder.name)
     if _is_up_to_date(folder, record, overwrite):
         return None
-    session = read()
+    with _scratch(folder) if in_blocks else contextlib.nullcontext() as scratch:
+        session = read(scratch) if in_blocks else read()
+        return _read_and_written(session, record, name, spec, out, overwrite, bin_size_s)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder beside a session's, for what is larger than memory; a killed process leaves it to
+    `remove_leftovers`."""
+    is_new = not folder.parent.exists()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_folder(folder)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written {told(error)}") from None
+    try:
+        with held(temporary):
+            yield temporary
+    except OSError as error:
+        raise InputError(
+            f"session {folder.name} cannot be written to {folder.parent} {told(error)}"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if is_new:  # of a recording that is refused nothing stays
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()
+
+
+def _read_and_written(
+    session: Session,
+    record: dict[str, str],
+    name: str,
+    spec: ReadSpec,
+    out: Path,
+    overwrite: bool,
+    bin_size_s: float | None,
+) -> Session:
+    """Writes a session that was read under a name."""
     described = session.info.get("source")
     described = (
         described if isinstance(described, dict) else {"name": described} if described else {}
     )
     require(
         described.get("sha256", record["sha256"]) == record["sha256"],
-        f"session {folder.name}: the recording was replaced while it was read; convert it again",
+        f"session {name}: the recording was replaced while it was read; convert it again",
     )
     # no bin of them has a meaning of its own
     windows = {} if spec.window_s is None else {"window_s": spec.window_s}
@@ -166,7 +219,9 @@ def _converted(
     check_bin_size(session, bin_size_s, out)
     if not overwrite:  # what is there stays
         check_kind(session, out)
-    write_session(session, out)
+    folder = write_session(session, out)
+    if isinstance(session.values, np.memmap):  # of the scratch folder, which goes
+        session = session.with_fields(values=map_npy(folder / "values.npy"))
     return session
 
 

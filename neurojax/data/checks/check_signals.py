@@ -14,6 +14,7 @@ from neurojax.data.checks.check_rules import (
 )
 from neurojax.data.checks.findings import Finding
 from neurojax.data.observed import entries_of
+from neurojax.data.row_blocks import row_blocks
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 _MAX_CLIPPED = 0.01  # share of the samples at either end of the range
@@ -56,11 +57,10 @@ def channel_moments(session: Session) -> tuple[np.ndarray, np.ndarray]:
     if seen is not None:
         return _moments_of_observed(values, seen)
     with np.errstate(invalid="ignore", over="ignore"):
-        pieces = range(0, len(values), _CHUNK_ROWS)
-        mean = sum(values[i : i + _CHUNK_ROWS].sum(0, dtype=np.float64) for i in pieces)
+        mean = sum(piece.sum(0, dtype=np.float64) for _, piece in row_blocks(values, _CHUNK_ROWS))
         mean = mean / len(values)
         # Around the mean in a second pass: the difference of two large sums would lose the digits.
-        squares = sum(((values[i : i + _CHUNK_ROWS] - mean) ** 2).sum(0) for i in pieces)
+        squares = sum(((piece - mean) ** 2).sum(0) for _, piece in row_blocks(values, _CHUNK_ROWS))
     return mean, np.sqrt(squares / len(values))
 
 
@@ -167,9 +167,9 @@ def split_over_sessions(trials_per_split: Sequence[dict[str, int]]) -> list[Find
 
 
 def _clipped_share(values: np.ndarray) -> float:
-    low, high, number = values.min(), values.max(), 0
-    for first in range(0, len(values), _CHUNK_ROWS):
-        piece = values[first : first + _CHUNK_ROWS]
+    low = min(piece.min() for _, piece in row_blocks(values))
+    high, number = max(piece.max() for _, piece in row_blocks(values)), 0
+    for _, piece in row_blocks(values):
         number += int(((piece == low) | (piece == high)).sum())
     return number / values.size
 

@@ -29,10 +29,10 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.data import splits
-from neurojax.data.observed import intervals_of
 from neurojax.data.readers import one_file
 from neurojax.data.readers.emg_files import REQUIRED, Person, read_person
-from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
+from neurojax.data.readers.gathered import gather, seen_before
+from neurojax.data.readers.signals import FILL_SAMPLES
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.real_values import from_values
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
@@ -92,6 +92,11 @@ def source_sha256(source: str) -> str:
 
 def read_session(source: str, spec: ReadSpec) -> Session:
     """One person's recording, each sample stored once, as windows with a gesture each."""
+    return read_in_blocks(source, spec, None)
+
+
+def read_in_blocks(source: str, spec: ReadSpec, folder: Path | None) -> Session:
+    """`read_session`, whose values stay in a file of `folder`; memory does not grow with them."""
     odd: dict[str, int] = {}
     person = read_person(source, spec, odd)
     window = _samples(spec, "window_ms", _WINDOW_MS, person.sampling_hz, source)
@@ -108,11 +113,11 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         f"{source}: no segment is as long as a window of {window} samples, the longest has "
         f"{lengths.max()}; give a shorter --options=window_ms",
     )
-    emg, known, num_fill = _known(person.emg, source)
-    channel = np.flatnonzero(known.any(axis=0))
-    emg, known = emg[:, channel], known[:, channel]
-    seen = np.append(0, np.cumsum(known.any(axis=1)))
-    watched = seen[start_bin + window] > seen[start_bin]
+    shape = person.emg.shape
+    found = gather(person.emg.blocks(folder), shape, folder, f"{source}: emg")
+    channel = found.channel
+    seen = [seen_before(found.watched, edge) for edge in (start_bin, start_bin + window)]
+    watched = seen[1] > seen[0]
     require(watched.any(), f"{source}: no window of {window} samples holds a sample that is known")
     reasons = {
         "segment shorter than a window": int((lengths < window).sum()),
@@ -124,10 +129,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     )
     watched &= of_segment[segment] != splits.UNUSED
     start_bin, segment = start_bin[watched], segment[watched]
-    flat = np.array([np.ptp(emg[known[:, k], k]) == 0 for k in range(len(channel))])
-    odd |= {"channels that never change": int(flat.sum()), FILL_SAMPLES: num_fill}
+    odd |= {"channels that never change": int(found.flat.sum()), FILL_SAMPLES: found.num_fill}
     odd = {name: number for name, number in odd.items() if number}
-    missing = person.emg.shape[1] - len(channel)
+    missing = shape[1] - len(channel)
     info = {
         "subject_id": session_name(source),
         "species": "human",
@@ -146,7 +150,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         **person.texts,
     }
     session = from_values(
-        emg,
+        found.values,
         sampling_hz=person.sampling_hz,
         unit=info.pop("unit"),
         session_id=session_name(source),
@@ -159,19 +163,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         | {"segment": segment},
         info=info,
     )
-    return validate_session(session.with_fields(validity=intervals_of(known)))
-
-
-def _known(emg: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Samples with 0 where none is known (NaN, infinity, fill values), which are, bool [samples,
-    C], and the number of fill values."""
-    if emg.dtype.kind != "f":
-        return emg, np.ones(emg.shape, bool), 0
-    with np.errstate(over="ignore"):
-        values, num_fill = without_fill(emg.astype(np.float64))
-    known = np.isfinite(values)
-    require(known.any(), f"{source}: emg holds NaN or infinity alone; check the recording")
-    return np.where(known, emg, 0), known, num_fill
+    return validate_session(session.with_fields(validity=found.validity))
 
 
 def segment_windows(

@@ -8,12 +8,13 @@ import numpy as np
 from neurojax.data.binning import whole_numbers
 from neurojax.data.readers.parts import PART, leave_out
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.store.array_files import read_npz
+from neurojax.data.store.npz_streams import StreamedArray, open_npz
 from neurojax.errors import InputError, require
 
 REQUIRED = frozenset(("emg", "segment_offsets", "gesture", "gesture_names", "sampling_rate_hz"))
 _SEGMENT_COLUMNS = ("gesture", "repetition", "round")
 _TEXTS = ("sex", "half", "licence", "citation", "consent")
+_LARGE = ("emg", "time_s")  # not read before they are asked for
 _MAX_NAME = 256
 _UNEVEN = 0.5  # of a step: jitter of the clock below it is none of the samples'
 _OTHER_RATE = 0.01
@@ -23,7 +24,7 @@ class Person(NamedTuple):
     """What a file holds, checked.
 
     Attributes:
-        emg: numbers [samples, C].
+        emg: numbers [samples, C], on disk until they are asked for.
         segment_offsets: int64 [segments + 1].
         columns: name -> int16 [segments].
         gesture_names: text, one a gesture.
@@ -31,7 +32,7 @@ class Person(NamedTuple):
         texts: unit, sex, ... as far as they are there.
     """
 
-    emg: np.ndarray
+    emg: StreamedArray
     segment_offsets: np.ndarray
     columns: dict[str, np.ndarray]
     gesture_names: list[str]
@@ -45,7 +46,7 @@ def read_person(source: str, spec: ReadSpec, odd: dict[str, int]) -> Person:
     Raises:
         InputError: an array is missing, damaged, or disagrees with the others.
     """
-    arrays = read_npz(Path(source))
+    arrays = open_npz(Path(source), _LARGE)
     if missing := REQUIRED - arrays.keys():
         expected = ", ".join(sorted(REQUIRED))
         has = ", ".join(sorted(arrays))[:200]
@@ -66,9 +67,9 @@ def read_person(source: str, spec: ReadSpec, odd: dict[str, int]) -> Person:
         "[samples, channels], transpose it",
     )
     require(
-        ends == [0, len(emg)] and not np.any(offsets[1:] <= offsets[:-1]),
+        ends == [0, emg.shape[0]] and not np.any(offsets[1:] <= offsets[:-1]),
         f"{source}: segment_offsets holds {len(offsets)} numbers with the ends {ends}, expected "
-        f"rising ones from 0 to the {len(emg)} samples",
+        f"rising ones from 0 to the {emg.shape[0]} samples",
     )
     segments = len(offsets) - 1
     columns = {}
@@ -105,18 +106,28 @@ def read_person(source: str, spec: ReadSpec, odd: dict[str, int]) -> Person:
     return Person(emg, offsets, columns, names.tolist(), rate_hz, texts)
 
 
-def _require_even(times: np.ndarray, offsets: np.ndarray, rate_hz: float, source: str) -> None:
+def _require_even(times: StreamedArray, offsets: np.ndarray, rate_hz: float, source: str) -> None:
     """Raises InputError where samples of a segment are not as far apart as their rate says."""
     require(
         times.shape == (offsets[-1],) and times.dtype.kind in "iuf",
         f"{source}: time_s is {times.dtype} {list(times.shape)}, expected seconds [{offsets[-1]}]",
     )
-    steps = np.delete(np.diff(times.astype(np.float64)), offsets[1:-1] - 1) * rate_hz
-    uneven = int((~(np.abs(steps - 1) < _UNEVEN)).sum())
-    usual = float(np.median(steps)) / rate_hz if len(steps) else 1 / rate_hz
+    number = uneven = slow = fast = 0
+    usual, last, first = 1 / rate_hz, np.zeros(0), 0
+    for block in times.blocks():
+        seconds = np.append(last, block.astype(np.float64))
+        ends = offsets[1:-1] - 1 - first  # the last samples of segments: no step follows
+        steps = np.delete(np.diff(seconds), ends[(ends >= 0) & (ends < len(seconds) - 1)]) * rate_hz
+        if not number and len(steps):
+            usual = float(np.median(steps)) / rate_hz  # told; what is asked counts all of them
+        number += len(steps)
+        uneven += int((~(np.abs(steps - 1) < _UNEVEN)).sum())
+        slow += int((~(steps < 1 + _OTHER_RATE)).sum())
+        fast += int((steps <= 1 - _OTHER_RATE).sum())
+        first, last = first + len(seconds) - 1, seconds[-1:]
     require(
-        not uneven and abs(usual * rate_hz - 1) < _OTHER_RATE,
-        f"{source}: {uneven} of {len(steps)} steps of time_s are not the {1000 / rate_hz:g} ms of "
+        not uneven and 2 * max(slow, fast) < max(number, 1),
+        f"{source}: {uneven} of {number} steps of time_s are not the {1000 / rate_hz:g} ms of "
         f"sampling_rate_hz (the usual one is {1000 * usual:g} ms); resample evenly, or end "
         "segments where samples are missing",
     )

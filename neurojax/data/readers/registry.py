@@ -40,6 +40,8 @@ class Reader(Protocol):
         EXAMPLE: what follows `neurojax convert` in the help of this kind; need not be there.
         recognises: path -> what tells that it is of this kind, or None; words of it that begin
             with `--` are options it needs, see `recognise`; need not be there.
+        read_in_blocks: (source, spec, folder) -> the session of `read_session`, its values in a
+            file of that folder, for recordings larger than memory; need not be there.
     """
 
     VERSION: str

@@ -4,17 +4,19 @@ A header may claim any shape and a zip member any length. Both are compared with
 that are there, pickles are never opened, and whatever is wrong becomes an InputError.
 """
 
+import contextlib
 import math
 import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from neurojax.data.row_blocks import row_blocks
 from neurojax.errors import InputError, require
 
 MAX_FILE_BYTES = 2**33  # uncompressed bytes of one input file
@@ -53,8 +55,14 @@ def check_unpacked(unpacked_bytes: int, num_bytes: int, where: str) -> None:
         f"{where} unpacks to {unpacked_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the "
         "recording",
     )
+    check_expansion(unpacked_bytes, num_bytes, where)
+
+
+def check_expansion(unpacked_bytes: int, num_bytes: int, where: str) -> None:
+    """Raises InputError where a file of `num_bytes` unpacks to so many times as much that it is no
+    recording."""
     require(
-        unpacked_bytes <= unpacked_limit(num_bytes),
+        unpacked_bytes <= max(_SMALL_BYTES, _MAX_EXPANSION * num_bytes),
         f"{where} has {num_bytes} bytes and unpacks to {unpacked_bytes}, more than "
         f"{_MAX_EXPANSION} times as many; store it uncompressed, or counts as uint8, if it is so",
     )
@@ -64,6 +72,12 @@ def write_npy(path: Path, array: np.ndarray) -> None:
     """Writes one array in C order, in the .npy format."""
     with path.open("wb") as file:
         stream = _Stream(file.write)
+        if isinstance(array, np.memmap) and array.ndim and array.flags.c_contiguous:
+            header = np.lib.format.header_data_from_array_1_0(array)
+            np.lib.format.write_array_header_1_0(stream, header)
+            for _, block in row_blocks(array):
+                file.write(block.tobytes())
+            return
         np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
 
 
@@ -140,7 +154,7 @@ def map_records(path: Path, names: tuple[str, ...]) -> np.ndarray:
 def _header_of(path: Path, kinds: str = _PLAIN_KINDS) -> tuple[tuple, np.dtype, bool, int]:
     """Shape, dtype, whether in Fortran order, and the place of the first byte of data."""
     with open_input(path) as file:
-        return *_read_header(file, path.stat().st_size, str(path), kinds), file.tell()
+        return *read_header(file, path.stat().st_size, str(path), kinds), file.tell()
 
 
 def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
@@ -155,35 +169,51 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
         InputError: missing, not a zip, truncated, too large, pickled, or headers that do not fit
             the data.
     """
-    limit = MAX_FILE_BYTES if max_bytes is None else max_bytes
-    with open_input(path) as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                members = archive.infolist()
-                # What the directory claims; reading a member stops there, whatever it unpacks to.
-                total = sum(member.file_size for member in members)
-                require(
-                    len(members) <= _MAX_MEMBERS and total <= limit,
-                    f"{path} unpacks to {len(members)} arrays of {total} bytes, expected at most "
-                    f"{_MAX_MEMBERS} of {limit}; split the recording",
-                )
-                if max_bytes is None:
-                    check_unpacked(total, path.stat().st_size, str(path))
-                return _read_members(archive, members, path)
-        except InputError:
-            raise
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-            ValueError,
-        ) as error:
-            raise InputError(
-                f"{path} cannot be read as .npz ({error}); write it again with numpy.savez"
-            ) from None
+    with opened_npz(path) as archive:
+        members = archive.infolist()
+        # What the directory claims; reading a member stops there, whatever it unpacks to.
+        total = sum(member.file_size for member in members)
+        check_sizes(len(members), total, path, MAX_FILE_BYTES if max_bytes is None else max_bytes)
+        if max_bytes is None:
+            check_unpacked(total, path.stat().st_size, str(path))
+        return read_members(archive, members, path)
+
+
+@contextlib.contextmanager
+def opened_npz(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An .npz archive; whatever is wrong with it is an InputError."""
+    with open_input(path) as file, told_as_npz(path), zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+@contextlib.contextmanager
+def told_as_npz(path: Path) -> Iterator[None]:
+    """Turns what a damaged archive raises into InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{path} cannot be read as .npz ({error}); write it again with numpy.savez"
+        ) from None
+
+
+def check_sizes(num_members: int, total: int, path: Path, limit: int = MAX_FILE_BYTES) -> None:
+    """Raises InputError where an archive claims too many arrays, or too many bytes of them."""
+    require(
+        num_members <= _MAX_MEMBERS and total <= limit,
+        f"{path} unpacks to {num_members} arrays of {total} bytes, expected at most "
+        f"{_MAX_MEMBERS} of {limit}; split the recording",
+    )
 
 
 def open_input(path: Path) -> BinaryIO:
@@ -198,9 +228,10 @@ def open_input(path: Path) -> BinaryIO:
         ) from None
 
 
-def _read_members(
+def read_members(
     archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
 ) -> dict[str, np.ndarray]:
+    """Arrays of an archive, read whole; see `read_npz`."""
     arrays: dict[str, np.ndarray] = {}
     for member in members:
         require(
@@ -214,7 +245,7 @@ def _read_members(
         require(name not in arrays, f"{path} holds the array {name!r} twice; write it again")
         where = f"{path}, array {name!r}"
         with archive.open(member) as file:
-            shape, dtype, fortran = _read_header(file, member.file_size, where)
+            shape, dtype, fortran = read_header(file, member.file_size, where)
             # bounded: zipfile stops at file_size, which the header has been checked against
             content = file.read()
         require(
@@ -226,7 +257,7 @@ def _read_members(
     return arrays
 
 
-def _read_header(
+def read_header(
     file: BinaryIO, num_bytes: int, where: str, kinds: str = _PLAIN_KINDS
 ) -> tuple[tuple[int, ...], np.dtype, bool]:
     """Reads a .npy header of a stream of `num_bytes`, up to the first byte of data."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.row_blocks import row_blocks
+
 _SAMPLED_BLOCKS, _BLOCK_BYTES = 64, 4096
 
 
@@ -26,17 +28,16 @@ def combined_sha256(
 
 def array_record(array: np.ndarray) -> dict[str, Any]:
     """dtype, shape and sha256; text is hashed as JSON, so its padding in memory does not matter."""
-    if array.dtype.kind == "U":
-        content, dtype = json.dumps(array.tolist()).encode(), "text"
+    digest, is_text = hashlib.sha256(), array.dtype.kind == "U"
+    # Little-endian and in C order on every machine: the digest is of values, not of memory.
+    dtype = "text" if is_text else array.dtype.newbyteorder("<").str
+    if is_text:
+        digest.update(json.dumps(array.tolist()).encode())
     else:
-        # Little-endian and in C order on every machine: the digest is of values, not of memory.
-        little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-        content, dtype = memoryview(little.reshape(-1)).cast("B"), little.dtype.str
-    return {
-        "dtype": dtype,
-        "shape": list(array.shape),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+        for _, block in row_blocks(array.reshape(1) if array.ndim == 0 else array):
+            little = np.asarray(block, dtype=dtype, order="C")
+            digest.update(memoryview(little.reshape(-1)).cast("B"))
+    return {"dtype": dtype, "shape": list(array.shape), "sha256": digest.hexdigest()}
 
 
 def sampled_sha256(array: np.ndarray) -> str:

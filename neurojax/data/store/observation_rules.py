@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.observed import ObservedIntervals, entries_of
+from neurojax.data.row_blocks import row_blocks
 from neurojax.data.session import Session, SpikeTimes
 from neurojax.errors import InputError, require
 
@@ -68,8 +69,8 @@ def check_recorded(session: Session, where: str) -> None:
 def check_finite(values: np.ndarray, where: str) -> None:
     """Raises InputError when a value [total_bins, C] is NaN or infinite; reads all of them."""
     # A block at a time: the values may be a memory map larger than memory.
-    for first in range(0, len(values), _CHUNK_ROWS):
-        finite = np.isfinite(values[first : first + _CHUNK_ROWS])
+    for first, block in row_blocks(values, _CHUNK_ROWS):
+        finite = np.isfinite(block)
         if not finite.all():
             row, channel = np.argwhere(~finite)[0].tolist()
             raise InputError(
