@@ -25,9 +25,14 @@ class Beside(NamedTuple):
 
 def begin(weights: Weights, hidden_units: jax.Array, config: Config, num_bins: int) -> Stream:
     """As of `ndt_stream`."""
-    stream, rows = ndt_stream.begin(weights, hidden_units, config, num_bins), weights.rows
+    stream = ndt_stream.begin(weights, hidden_units, config, num_bins)
+    return stream._replace(beside=beside_of(weights, hidden_units, config))
+
+
+def beside_of(weights: Weights, hidden_units: jax.Array, config) -> Beside:
+    """What is carried on of a trial of which nothing was read yet; arguments as of `begin`."""
+    rows, width = weights.rows, config.read_in_width
     groups, trials, units = hidden_units.shape
-    width = config.read_in_width
     _, variance = roots.moments(stitcher.base_rates(rows))
     # Affine in the latents, and of the visible units alone: made once, not in every bin.
     bias = rows["read_in_bias"][:, None, None]
@@ -36,26 +41,54 @@ def begin(weights: Weights, hidden_units: jax.Array, config: Config, num_bins: i
     solved = stitcher.posterior(rows, one_each, ~hidden_units, *known) - bias
     sums = jnp.zeros((groups * trials, smoothing.NUM_SMOOTHED, width + 1))
     own = jnp.zeros((2, len(smoothing.OWN_MEMORIES_S), groups, trials, units))
-    return stream._replace(beside=Beside(solved, sums, own))
+    return Beside(solved, sums, own)
 
 
 def advance(
     weights: Weights, stream: Stream, counts: jax.Array, readable: jax.Array, config: Config
 ) -> tuple[Stream, jax.Array]:
     """As of `ndt_stream`."""
-    rows, params, dtype = weights.rows, weights.params, jnp.dtype(config.compute_dtype)
-    visible, beside = readable & stream.visible_units, stream.beside
+    visible = readable & stream.visible_units
+    latents = latents_of(weights, stream.beside, counts, visible, config)
+    states, stream = ndt_stream.bin_states(weights, stream, latents, readable, config)
+    beside, drives = told(
+        weights, stream.beside, latents, states, counts, visible, readable, config
+    )
+    return stream._replace(beside=beside), drives
+
+
+def latents_of(weights: Weights, beside: Beside, counts, visible, config) -> jax.Array:
+    """Latents [G, b, 1, K] of a bin of counts [G, b, N], of which `visible` [G, b, N] are read."""
+    rows, dtype = weights.rows, jnp.dtype(config.compute_dtype)
     counts = jnp.where(visible, counts, 0).astype(dtype)
-    base_rates = stitcher.base_rates(rows)
-    expected, _ = roots.moments(base_rates)
+    expected, _ = roots.moments(stitcher.base_rates(rows))
     centred = roots.of(counts) - expected[:, None].astype(dtype)
     latents = stitcher.read_in(rows, jnp.where(visible, centred, 0)[:, :, None])  # [G, b, 1, K]
     bias = rows["read_in_bias"][:, None, None]
     moved = jnp.einsum("gbtk,gbkl->gbtl", latents.astype(jnp.float32) - bias, beside.solved)
-    latents = (bias + moved).astype(dtype)
+    return (bias + moved).astype(dtype)
 
-    states, stream = ndt_stream.bin_states(weights, stream, latents, readable, config)
-    flat = by_trial(latents)[:, 0]
+
+def told(
+    weights: Weights, beside: Beside, latents, states, counts, visible, readable, config
+) -> tuple[Beside, jax.Array]:
+    """What states [G, b, 1, D] and the linear model together say of a bin that was read.
+
+    Args:
+        weights: of the model.
+        beside: of the bins before.
+        latents: as of `latents_of`.
+        states: what another model makes of the bins up to this one.
+        counts, visible: [G, b, N], of the bin.
+        readable: bool [].
+        config: of the model.
+
+    Returns:
+        (what is carried on, drives float32 [G, b, N]).
+    """
+    rows, params = weights.rows, weights.params
+    counts = jnp.where(visible, counts, 0).astype(config.compute_dtype)
+    base_rates, flat = stitcher.base_rates(rows), by_trial(latents)[:, 0]
     sums, smooth = smoothing.extended(beside.sums, flat, readable, params["log_memories"])
     path = ndt_linear.LinearPath(config).apply({"params": params}, smooth[:, None])
     states = states + by_group(path, len(latents))
@@ -65,5 +98,4 @@ def advance(
         "mgbn,gnm->gbn", gains, rows["own_history"] + params["own_history"][None, None]
     )
     log_rates = stitcher.log_rates(rows, states, None, drive[:, :, None])
-    stream = stream._replace(beside=Beside(beside.solved, sums, own))
-    return stream, stitcher.bounded(log_rates, base_rates)[:, :, 0]
+    return Beside(beside.solved, sums, own), stitcher.bounded(log_rates, base_rates)[:, :, 0]

@@ -148,8 +148,9 @@ class Layer(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(self, tokens: jax.Array, bin_valid: jax.Array, causal: jax.Array):
-        """tokens [B, T, D], bin_valid bool [B, T], causal bool [B] -> (tokens, None)."""
+    def __call__(self, tokens: jax.Array, bin_valid: jax.Array, causal: jax.Array, before=None):
+        """tokens [B, T, D], bin_valid bool [B, T], causal bool [B] -> (tokens, None); or, after the
+        states complex64 [B, S] of the bins before, in causal trials: (tokens, the last states)."""
         config, dtype = self.config, jnp.dtype(self.config.compute_dtype)
         dropout = nn.Dropout(config.dropout, deterministic=not self.train)
 
@@ -163,8 +164,12 @@ class Layer(nn.Module):
         drive = jnp.where(bin_valid[..., None], real + 1j * turned.astype(jnp.float32), 0)
         read = []
         for direction in DIRECTIONS:
-            states = recurrence(drive, self._logs(direction), backwards=direction != "forwards")
-            if direction != "forwards":
+            logs = self._logs(direction)
+            if direction == "forwards":
+                states = recurrence(drive, logs, before)
+                last = None if before is None else states[:, -1]
+            else:
+                states = recurrence(drive, logs, backwards=True)
                 states = jnp.where(causal[:, None, None], 0, states)
             read += [states.real, states.imag]
         mixed = jnp.concatenate(read, axis=-1).astype(dtype)  # [B, T, 4S]
@@ -175,7 +180,7 @@ class Layer(nn.Module):
         more = dense(config, config.width, name="contract", role="output")(
             nn.gelu(expanded, approximate=False)
         )
-        return tokens + dropout(more), None
+        return tokens + dropout(more), last
 
     def _logs(self, direction: str) -> jax.Array:
         """Log of what each state is multiplied by from bin to bin, complex64 [S]."""
@@ -185,12 +190,15 @@ class Layer(nn.Module):
         return -jnp.exp(log_decay) + 1j * turn
 
 
-def recurrence(drive: jax.Array, log_factors: jax.Array, *, backwards: bool = False) -> jax.Array:
-    """States of x_t = a x_(t-1) + sqrt(1 - |a|^2) u_t, with x before the first bin 0.
+def recurrence(
+    drive: jax.Array, log_factors: jax.Array, before=None, *, backwards: bool = False
+) -> jax.Array:
+    """States of x_t = a x_(t-1) + sqrt(1 - |a|^2) u_t.
 
     Args:
         drive: u, complex64 [B, T, S].
         log_factors: log a, complex64 [S], with real parts below zero.
+        before: x before the first bin, complex64 [B, S]; None for 0.
         backwards: from the last bin on, x_t = a x_(t+1) + ...
 
     Returns:
@@ -205,7 +213,8 @@ def recurrence(drive: jax.Array, log_factors: jax.Array, *, backwards: bool = Fa
 
     # One bin after another: on a CPU three times as fast as an associative scan, in less memory.
     in_time = jnp.moveaxis(scale[None, None] * drive, 1, 0)  # [T, B, S]
-    _, states = jax.lax.scan(next_bin, jnp.zeros_like(in_time[0]), in_time, reverse=backwards)
+    start = jnp.zeros_like(in_time[0]) if before is None else before
+    _, states = jax.lax.scan(next_bin, start, in_time, reverse=backwards)
     return jnp.moveaxis(states, 0, 1)
 
 

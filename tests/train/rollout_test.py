@@ -20,6 +20,7 @@ SIZES = dict(read_in_width=6, width=8, num_layers=2, num_heads=2, mlp_width=8)
 MODELS = {
     "ndt": ndt_config(**SIZES, positions="learned", num_positions=9, embed_width=5),
     "ndt_linear": linear_config(**SIZES),
+    "possm": configs_for_tests.tokens_config("possm", **SIZES, state_width=3, event_share=1.0, answer_steps=2),
 }
 T, PROMPT, H = 9, 4, 4
 
@@ -134,6 +135,17 @@ def test_a_trial_as_it_comes_in_gets_the_rates_of_the_full_pass(source, linear):
         linear.live("cat")
     with pytest.raises(InputError, match="no trial has begun"):
         linear.live(session.session_id).step(counts[0])
+
+
+def test_chunks_of_events_as_they_come_in_get_the_rates_of_the_full_pass(source):
+    """Of seven units in a batch that is padded to eight; the trial ends within a chunk."""
+    model, batch = made("possm", source), trials(source)
+    expected, live = np.exp(full_pass(model, batch))[1, 0, :, :7], model.live(source.sessions[1].session_id)
+    counts = batch.trials["counts"][1, 0, :, :7]
+    for _ in range(2):  # a second trial knows nothing of the first
+        found = [live.begin(), *(live.step(of_bin) for of_bin in counts[:-1])]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert np.ptp(np.log(expected), axis=0).max() > 0.1
 
 
 def test_what_cannot_go_on_says_why(source, linear):
