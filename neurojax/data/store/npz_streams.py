@@ -103,7 +103,7 @@ class StreamedArray:
             left = self.size * self.dtype.itemsize
             if folder is None:
                 content = self._read(file, left)
-                    yield np.frombuffer(content, self.dtype).reshape(self.shape, order="F")
+                yield np.frombuffer(content, self.dtype).reshape(self.shape, order="F")
                 return
             while left:
                 content = self._read(file, min(left, BLOCK_BYTES))
