@@ -119,6 +119,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             protocol="mtm",
             trials_per_pass=256,
             memory_mb=4096,
+            leave_out="exact",  # "groups": many units at a time, corrected; see docs/evaluation.md
             num_boot=500,
             num_permutations=999,
             baselines="train_mean,psth,drift,stack",

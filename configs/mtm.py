@@ -150,6 +150,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             protocol="mtm",
             trials_per_pass=256,  # at most; fewer where memory_mb holds fewer
             memory_mb=4096,  # of each device, for the activations of forward passes
+            leave_out="exact",  # "groups": many units at a time, corrected; see docs/evaluation.md
             num_boot=500,  # resamples of trials behind every interval
             num_permutations=999,  # of trials, behind every p-value of the region matrix
             baselines="train_mean,psth,drift,stack",

@@ -35,6 +35,8 @@ def predict_session(
     progress: Callable[[int], None] = lambda passes: None,
     trial_ids: np.ndarray | None = None,
     only: np.ndarray | None = None,
+    parts: int = 0,
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Predicts every scored entry of one session's split.
 
@@ -50,6 +52,9 @@ def predict_session(
         only: bool [trials, N], the units to leave out and those whose regions to hide; default all.
             Units left out elsewhere are NaN; the regions of these units, `forward` and `held_out`
             are predicted whole.
+        parts: where units are left out in turn, hides them in so many parts of each population
+            instead, see `passes.Group.parts`: fewer passes, and a little harder. 0: one at a time.
+        seed: of the parts.
 
     Returns:
         task -> float32 [trials, T, N], expected spikes per bin, NaN where the protocol does not
@@ -65,22 +70,62 @@ def predict_session(
     only = np.ones((len(trial_ids), session.num_units), bool) if only is None else only
     predictions = {}
     for task in tasks:
-        kind, questions = protocol.task(task).hides, protocols.questions(session, task, protocol)
+        about = session, task, protocol
+        kind, questions = protocol.task(task).hides, protocols.questions(*about)
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
         # A unit that was not observed in a trial has nothing there to be left out for.
         asked = only if session.validity is None else only & scored.any(1)
-        if kind.in_turn:
+        if kind.in_turn and parts:
+            each = [group.parts(parts, session.region, seed) for group in groups_of(*about)]
+            log_rates = passes.hide_together(sum(each, []), asked, kind.scheme)
+        elif kind.in_turn:
             # Left out one at a time: a pass mixes (trial, unit) pairs of all of them.
-            groups = [Group(question.visible, kind.scheme) for question in questions]
-            log_rates = passes.leave_one_out(groups, asked)
+            log_rates = passes.leave_one_out(groups_of(*about), asked)
         elif kind.by_region:
-            log_rates = passes.hide_regions(questions, asked)
+            log_rates = passes.hide_together(questions, asked)
         else:
             bins = protocols.forward_bins(session, trial_ids, protocol)
             hidden_bins = bins if kind.last_bins else None
             log_rates = passes.whole(questions[0].visible, kind.scheme, hidden_bins)
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
+
+
+def groups_of(session: Session, task: str, protocol: protocols.Protocol) -> list[Group]:
+    """The populations whose units a task leaves out in turn."""
+    scheme = protocol.task(task).hides.scheme
+    questions = protocols.questions(session, task, protocol)
+    return [Group(question.visible, scheme) for question in questions]
+
+
+def predict_pairs(
+    model: Model,
+    session: Session,
+    task: str,
+    trial_ids: np.ndarray,
+    trial: np.ndarray,
+    unit: np.ndarray,
+    *,
+    protocol: protocols.Protocol = protocols.MTM,
+    trials_per_pass: int | None = None,
+) -> np.ndarray:
+    """Expected spikes per bin of some (trial, unit) pairs of a task that leaves units out in turn.
+
+    Args:
+        model, session, task, protocol, trials_per_pass: as of `predict_session`.
+        trial_ids: int64 [K].
+        trial: int [P], places in `trial_ids`.
+        unit: int [P], left out of that trial.
+
+    Returns:
+        float32 [P, T]; of an ensemble those of the mean log-rate.
+    """
+    groups, size = groups_of(session, task, protocol), _size(model, session, trials_per_pass)
+    found = [
+        Passes(member, session, trial_ids, size, lambda passes: None).of_pairs(groups, trial, unit)
+        for member in getattr(model, "each_member", [model])
+    ]
+    return np.exp(found[0] if len(found) == 1 else np.mean(found, axis=0))
 
 
 def predict_with_spread(
@@ -109,7 +154,11 @@ def predict_with_spread(
 
 
 def on_validation(
-    model: Model, session: Session, protocol: protocols.Protocol, trials_per_pass: int
+    model: Model,
+    session: Session,
+    protocol: protocols.Protocol,
+    trials_per_pass: int,
+    parts: int = 0,
 ) -> Callable[[str], np.ndarray]:
     """What is predicted of the validation trials: task -> float32 [K, T, N], as in
     `predict_session`; of each task once, however many choices are made by it."""
@@ -117,7 +166,7 @@ def on_validation(
     @functools.cache
     def of_task(task: str) -> np.ndarray:
         asked = {"protocol": protocol, "split": VALIDATION, "trials_per_pass": trials_per_pass}
-        return predict_session(model, session, [task], **asked)[task]
+        return predict_session(model, session, [task], **asked, parts=parts)[task]
 
     return of_task
 

@@ -6,7 +6,7 @@ hides nothing (exact).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,10 +14,15 @@ from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.session import Session
 from neurojax.errors import require
+from neurojax.evals.groups import Group
 from neurojax.evals.protocols import Question
 from neurojax.objectives.interface import Query
 from neurojax.schemes import INTER_REGION
 
+# padded units from which a pair is read from sums, where the model can: fewer are quick anyway, and
+# keep the very digits of the plain pass
+SUMMED_UNITS = 1024
+_SUMMED_TRIALS = 32  # whose sums a pass makes at most
 MEMORY_MB = 4096  # as eval.memory_mb of the shipped configs; 1 MB = 2^20 bytes
 
 
@@ -27,6 +32,7 @@ class Model(Protocol):
     layout: batching.Layout
     bucket_units: int
     hides_by_zeroing: bool
+    reads_sums: bool
     on_accelerator: bool
 
     def asked_as(self, scheme: int) -> int: ...
@@ -34,6 +40,8 @@ class Model(Protocol):
     def log_rates(self, batch: Batch, query: Query) -> Any: ...
 
     def log_rates_of_unit(self, batch: Batch, query: Query, unit: np.ndarray) -> Any: ...
+
+    def log_rates_of_pairs(self, batch: Batch, query: Query, place, unit) -> Any: ...
 
     def latents(self, batch: Batch, query: Query) -> Any: ...
 
@@ -110,13 +118,6 @@ def over(
         yield (trial_ids[some], *padded(batch, size, model.asked_as(scheme), hidden))
 
 
-class Group(NamedTuple):
-    """A population whose units are left out one at a time."""
-
-    members: np.ndarray  # bool [N], visible units; all others are hidden
-    scheme: int
-
-
 class Passes:
     """Forward passes over one session's trials in chunks of one static shape."""
 
@@ -154,12 +155,15 @@ class Passes:
             found.append(self._pass(chunk, hidden, scheme, bins, latents=latents))
         return np.concatenate(found)
 
-    def hide_regions(self, questions: Sequence[Question], only: np.ndarray) -> np.ndarray:
-        """Log-rates [K, T, N], each region's units from a pass that hides the whole region.
+    def hide_together(
+        self, questions: Sequence[Question], only: np.ndarray, scheme: int = INTER_REGION
+    ) -> np.ndarray:
+        """Log-rates [K, T, N], each region's or part's units from a pass that hides it whole.
 
         Args:
-            questions: of each region, see `protocols.questions`.
+            questions: of each region, see `protocols.questions`, or of each part.
             only: bool [K, N], units whose regions are wanted; others are NaN.
+            scheme: id of the task.
         """
         log_rates = np.full(
             (len(self._counts), self._num_bins, self._num_units), np.nan, np.float32
@@ -169,7 +173,7 @@ class Passes:
         for chunk in self._chunks(len(pairs)):
             region, trial = pairs[chunk].T
             hidden = np.stack([~questions[r].visible for r in region])
-            result = self._pass(trial, hidden, INTER_REGION)
+            result = self._pass(trial, hidden, scheme)
             for place, (r, k) in enumerate(zip(region, trial, strict=True)):
                 units = questions[r].asked
                 log_rates[k][:, units] = result[place][:, units]
@@ -208,24 +212,69 @@ class Passes:
                     ] = result[:, :, group.members]
                 needed &= active
             trial, unit = np.nonzero(needed)
-            # A pass is of one group and then makes its posterior once.
-            asked = (
-                (
-                    chunk,
-                    self._ask(
-                        trial[chunk],
-                        _less(group.members, unit[chunk]),
-                        group.scheme,
-                        unit=unit[chunk],
-                    ),
-                )
-                for chunk in self._chunks(len(trial))
-            )
-            # On a CPU two passes at once would only take cores from each other.
-            for chunk, fetch in _one_behind(asked) if self._model.on_accelerator else asked:
-                log_rates[trial[chunk], :, unit[chunk]] = fetch()
+            for chunk, found in self._one_left_out(group, trial, unit):
+                log_rates[trial[chunk], :, unit[chunk]] = found
         # no rate of a unit that was not hidden
         return np.where(only[:, None, :], log_rates, np.float32(np.nan))
+
+    def of_pairs(self, groups: Sequence[Group], trial: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        """Log-rates [P, T] of some (trial, unit) pairs, the unit hidden from the rest of its group.
+
+        Args:
+            groups: of which each unit is in one.
+            trial: int [P], places among the trials.
+            unit: int [P].
+        """
+        log_rates = np.full((len(trial), self._num_bins), np.nan, np.float32)
+        in_order = np.argsort(trial, kind="stable")
+        for group in groups:
+            own = in_order[group.members[unit[in_order]]]
+            for chunk, found in self._one_left_out(group, trial[own], unit[own]):
+                log_rates[own[chunk]] = found
+        return log_rates
+
+    def _one_left_out(self, group: Group, trial, unit) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(places of some of the pairs, their log-rates [n, T]), until all are done; trials
+        ascend."""
+        wide = self._batch.trials["counts"].shape[-1] >= SUMMED_UNITS
+        if wide and getattr(self._model, "reads_sums", False):
+            yield from self._from_sums(group, trial, unit)
+            return
+        # A pass is of one group and then makes its posterior once.
+        asked = (
+            (
+                chunk,
+                self._ask(
+                    trial[chunk],
+                    _less(group.members, unit[chunk]),
+                    group.scheme,
+                    unit=unit[chunk],
+                ),
+            )
+            for chunk in self._chunks(len(trial))
+        )
+        # On a CPU two passes at once would only take cores from each other.
+        for chunk, fetch in _one_behind(asked) if self._model.on_accelerator else asked:
+            yield chunk, fetch()
+
+    def _from_sums(self, group: Group, trial, unit) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """`_one_left_out` where what a pair costs does not grow with units."""
+        start = 0
+        while start < len(trial):
+            of_pass = trial[start : start + self._size]
+            shown = np.unique(of_pass)[:_SUMMED_TRIALS]
+            chunk = start + np.flatnonzero(of_pass <= shown[-1])
+            some = {name: array[:, shown] for name, array in self._batch.trials.items()}
+            # Powers of two: few shapes to compile.
+            rows, scheme = 1 << (len(shown) - 1).bit_length(), self._model.asked_as(group.scheme)
+            batch, query = padded(self._batch.with_trials(**some), rows, scheme, ~group.members)
+            place, of_all = np.zeros((2, self._size), np.int32)
+            place[: len(chunk)] = np.searchsorted(shown, trial[chunk])
+            of_all[: len(chunk)] = unit[chunk]
+            found = np.asarray(self._model.log_rates_of_pairs(batch, query, place, of_all))
+            self._progress(len(chunk))
+            yield chunk, found[: len(chunk), : self._num_bins]
+            start += len(chunk)
 
     def _chunks(self, total: int) -> Iterator[np.ndarray]:
         for start in range(0, total, self._size):

@@ -44,6 +44,7 @@ def score_session(
     seed: int,
     num_boot: int = 500,
     protocol: Protocol = MTM,
+    corrections: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Scores one session's predictions under a protocol on the test split.
 
@@ -55,6 +56,7 @@ def score_session(
             prediction.
         num_boot: draws; 0 for no intervals.
         protocol: what the tasks score.
+        corrections: see `sums_of`.
 
     Returns:
         task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95`
@@ -67,15 +69,14 @@ def score_session(
         InputError: an unknown task, a wrong shape, or no test trial.
     """
     blocks = {}
-    for task, rates in predictions.items():
-        sums, reason = task_sums(session, task, rates, protocol)
+    for task, (sums, reason) in sums_of(session, predictions, protocol, corrections).items():
         block = (
             unscored(reason)
             if sums is None
             else score_sums(session, [sums], seed=seed, num_boot=num_boot)
         )
         if sums is not None and protocol.scores:
-            block |= r2_block(session, task, rates, protocol)
+            block |= r2_block(session, task, predictions[task], protocol)
         blocks[task] = with_headline(block, task, protocol)
     return blocks
 
@@ -216,10 +217,23 @@ def unscored(reason: str) -> dict[str, Any]:
 
 
 def sums_of(
-    session: Session, predictions: Mapping[str, np.ndarray], protocol: Protocol = MTM
+    session: Session,
+    predictions: Mapping[str, np.ndarray],
+    protocol: Protocol = MTM,
+    corrections: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, TaskSums]:
-    """`task_sums` of every task of the predictions, as in `score_session`."""
-    return {task: task_sums(session, task, rates, protocol) for task, rates in predictions.items()}
+    """`task_sums` of every task of the predictions, as in `score_session`.
+
+    Args:
+        corrections: task -> float [K, N], nats that are added to the loss of its predictions, see
+            `leave_out.LeftOut`; a task may have none.
+    """
+    found = {task: task_sums(session, task, rates, protocol) for task, rates in predictions.items()}
+    for task, nats in (corrections or {}).items():
+        if (sums := found[task].sums) is not None:
+            own = dataclasses.replace(sums, model_excess=sums.model_excess + nats)
+            found[task] = TaskSums(own)
+    return found
 
 
 def task_sums(session: Session, task: str, rates: np.ndarray, protocol: Protocol = MTM) -> TaskSums:

@@ -35,6 +35,7 @@ from neurojax.evals import (
     few_shot,
     generation,
     leaks,
+    leave_out,
     likelihoods,
     oracle,
     over_sessions,
@@ -78,6 +79,7 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in baseline_scores.names_of(settings["baselines"]):
         require(name in KNOWN, f"eval.baselines names {name!r}; {known}")
     with_stack.require_sound(settings)
+    leave_out.way(settings)
     _require_sizes(settings)
     return protocols.fields(protocol)
 
@@ -192,15 +194,14 @@ def _session(
     model, session: Session, protocol: protocols.Protocol, settings, seed: int, baselines, best
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """(block of a session in evaluation.json, predicted spikes per bin of each task)."""
-    predictions, apart = activity.predict_with_spread(
-        model, session, protocol=protocol, trials_per_pass=settings["trials_per_pass"]
-    )
-    boot = {"seed": seed, "num_boot": settings["num_boot"]}
+    left = leave_out.predict(model, session, protocol, settings, seed)
+    predictions, boot = left.rates, {"seed": seed, "num_boot": settings["num_boot"]}
     score = functools.partial(scoring.score_session, session, protocol=protocol, **boot)
     read_outs, read_out_sums = _read_outs(model, session, protocol, settings, boot)
-    tasks = score(predictions) | read_outs
-    sums = scoring.sums_of(session, predictions, protocol) | read_out_sums
-    on_validation = activity.on_validation(model, session, protocol, settings["trials_per_pass"])
+    tasks = left.told_in(score(predictions, corrections=left.corrections)) | read_outs
+    sums = scoring.sums_of(session, predictions, protocol, left.corrections) | read_out_sums
+    size = settings["trials_per_pass"]
+    on_validation = activity.on_validation(model, session, protocol, size, left.parts)
     block = {
         **facts(session),
         "tasks": {task: tasks[task] for task in protocol.tasks},
@@ -208,9 +209,9 @@ def _session(
         **reliability.psth_reliability(session, seed=seed),
         **drift_note.of_session(session),
         **ceilings(session, score, protocol),
-        "notes": protocols.notes(session, protocol)
+        "notes": [*protocols.notes(session, protocol), *left.notes]
         + [few_shot.NOTE] * bool(protocol.read_out_tasks),
-        **spread.of_session(session, predictions, apart, **boot),
+        **spread.of_session(session, predictions, left.apart, **boot),
         **trust.of_session(model, session, predictions, sums, settings, seed, protocol),
         **likelihoods.of_session(model, session, predictions, on_validation, boot),
         **generation.of_session(model, session, settings, seed, protocol),

@@ -86,7 +86,7 @@ def predictions(
             # What passes call log-rates are the head's natural parameters: here the values.
             values = passes.whole(population[0].visible, CAUSAL, bins)
         elif task == "inter_region":
-            values = passes.hide_regions(population, only)
+            values = passes.hide_together(population, only)
         else:
             scheme = NEURON if task == "co_smoothing" else INTRA_REGION
             groups = [Group(question.visible, scheme) for question in population]

@@ -12,6 +12,9 @@ define
     HAS_CAUSAL_SCHEME = True  under the causal scheme no bin reads a later one
     answers(weights, states, inputs, config) -> Outputs   what is read out of states from elsewhere;
                                        missing where predictions do not follow from `states` alone
+    read(rows, inputs, config) -> entries [G, b, T, N]   apply is these, through the stitcher's
+    from_latents(weights, latents, inputs, config, *, train, key) -> Outputs   read-in, and this:
+                                       missing where latents are no sum over visible units
     HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts: a silent one, nothing
 
 A module <name>_stream beside it goes bin by bin; see `models.ndt_stream`.

@@ -34,7 +34,20 @@ def apply(
     weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None
 ) -> Outputs:
     """Log-rates and states of all bins; see `models.interface`."""
-    latents = stitcher.read_in(weights.rows, inputs.counts.astype(config.compute_dtype))
+    latents = stitcher.read_in(weights.rows, read(weights.rows, inputs, config))
+    return from_latents(weights, latents, inputs, config, train=train, key=key)
+
+
+def read(rows, inputs: SpikeInputs, config: Config) -> jax.Array:
+    """What is read of every entry [G, b, T, N]; see `models.interface`."""
+    del rows
+    return inputs.counts.astype(config.compute_dtype)
+
+
+def from_latents(
+    weights: Weights, latents, inputs: SpikeInputs, config: Config, *, train: bool, key=None
+) -> Outputs:
+    """The rest of `apply`; see `models.interface`."""
     states = bin_states(weights, latents, inputs, config, train, key)
     return answers(weights, states, inputs, config)
 

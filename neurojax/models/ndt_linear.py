@@ -57,7 +57,20 @@ def apply(
     weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None
 ) -> Outputs:
     """Log-rates and states of all bins; see `models.interface`."""
-    latents = latents_of(weights.rows, inputs, config)
+    latents = stitcher.read_in(weights.rows, read(weights.rows, inputs, config))
+    return from_latents(weights, latents, inputs, config, train=train, key=key)
+
+
+def read(rows, inputs: SpikeInputs, config) -> jax.Array:
+    """What is read of every entry [G, b, T, N]; see `models.interface`."""
+    return surprises(rows, inputs, jnp.dtype(config.compute_dtype))[0]
+
+
+def from_latents(
+    weights: Weights, latents, inputs: SpikeInputs, config: Config, *, train: bool, key=None
+) -> Outputs:
+    """The rest of `apply`; see `models.interface`."""
+    latents = explained(weights.rows, latents, inputs, config)
     states = ndt.bin_states(weights, latents, inputs, config, train, key)
     states = states + linear_states(weights.params, latents, inputs, config)
     return read_out(weights, states, inputs, config, train=train, key=key)
@@ -79,8 +92,13 @@ def surprises(rows, inputs: SpikeInputs, dtype) -> tuple[jax.Array, jax.Array]:
 
 def latents_of(rows, inputs: SpikeInputs, config) -> jax.Array:
     """Latents [G, b, T, K], the posterior mean given the visible units."""
-    read, variance = surprises(rows, inputs, jnp.dtype(config.compute_dtype))
-    latents = stitcher.read_in(rows, read)
+    latents = stitcher.read_in(rows, read(rows, inputs, config))
+    return explained(rows, latents, inputs, config)
+
+
+def explained(rows, latents: jax.Array, inputs: SpikeInputs, config) -> jax.Array:
+    """Read-in latents [G, b, T, K] -> the posterior mean given the visible units, [G, b, T, K]."""
+    _, variance = roots.moments(stitcher.base_rates(rows))
     return _posterior(rows, latents, inputs, inputs.visible(), variance, config.posterior_noise)
 
 

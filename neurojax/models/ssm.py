@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.facts import Facts
-from neurojax.models import ndt, ndt_linear
+from neurojax.models import ndt, ndt_linear, stitcher
 from neurojax.models.dense import dense, fused_dense
 from neurojax.models.interface import Outputs, SpikeInputs, Weights, by_group, by_trial
 from neurojax.ranges import at_least, check_ranges, one_of, positive, share
@@ -91,8 +91,16 @@ def apply(
     weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None
 ) -> Outputs:
     """Log-rates and states of all bins; see `models.interface`."""
+    latents = stitcher.read_in(weights.rows, read(weights.rows, inputs, config))
+    return from_latents(weights, latents, inputs, config, train=train, key=key)
+
+
+def from_latents(
+    weights: Weights, latents, inputs: SpikeInputs, config: Config, *, train: bool, key=None
+) -> Outputs:
+    """The rest of `apply`; see `models.interface`."""
     groups, trials = inputs.scheme.shape
-    latents = ndt_linear.latents_of(weights.rows, inputs, config)
+    latents = ndt_linear.explained(weights.rows, latents, inputs, config)
     states = StateSpaces(config).apply(
         {"params": weights.params},
         by_trial(latents),
@@ -108,6 +116,7 @@ def apply(
     return ndt_linear.read_out(weights, states, inputs, config, train=train, key=key)
 
 
+read = ndt_linear.read  # of every entry
 answers = ndt_linear.answers  # log-rates of any states
 
 

@@ -21,6 +21,7 @@ TABLES = {  # name -> (what a row belongs to, whether weight decay applies)
     "session_token": ("session", False),
 }
 
+_BLOCK_UNITS = 64  # summed together in `read_in_less`
 CEILING = 4.0  # mean rates; beside them one spike a bin, which any unit may fire
 _LEAST_RATE = 1e-6  # spikes per bin
 
@@ -41,6 +42,38 @@ def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
     weights = rows["read_in"].astype(visible_counts.dtype)
     bias = rows["read_in_bias"].astype(visible_counts.dtype)
     return per_group(visible_counts, weights) + bias[:, None, None]
+
+
+def read_in_less(
+    rows: dict[str, jax.Array], entries: jax.Array, place: jax.Array, unit: jax.Array
+) -> jax.Array:
+    """`read_in` for many (trial, unit) pairs, each trial less that unit: [1, P, T, K].
+
+    Units are summed in blocks. A pair takes the sums of the other blocks, and of its own block the
+    units beside its own: nothing of that unit enters, where a sum less its own term would keep a
+    last bit of it. What a pair costs does not grow with units.
+
+    Args:
+        rows: of one group.
+        entries: float [1, R, T, N], as of `read_in`, of the trials.
+        place: int32 [P], of the trial among R.
+        unit: int32 [P].
+    """
+    _, trials, num_bins, units = entries.shape
+    dtype = entries.dtype
+    size = next(size for size in range(min(_BLOCK_UNITS, units), 0, -1) if units % size == 0)
+    entries = entries[0].astype(jnp.float32).reshape(trials, num_bins, -1, size)  # [R, T, B, M]
+    weights = rows["read_in"][0].reshape(units // size, size, -1)  # [B, M, K]
+    sums = jnp.einsum("rtbm,bmk->brtk", entries, weights)
+    none = jnp.zeros_like(sums[:1])
+    before = jnp.concatenate([none, jnp.cumsum(sums[:-1], axis=0)])
+    after = jnp.concatenate([jnp.cumsum(sums[:0:-1], axis=0)[::-1], none])
+    block, within = unit // size, unit % size
+    beside = jnp.arange(size)[None] != within[:, None]  # [P, M]
+    own_block = entries.transpose(0, 2, 1, 3)[place, block] * beside[:, None]  # [P, T, M]
+    near = jnp.einsum("ptm,pmk->ptk", own_block, weights[block])
+    latents = (before + after)[block, place] + near + rows["read_in_bias"][:, None]
+    return latents[None].astype(dtype)
 
 
 def per_group(entries: jax.Array, weights: jax.Array) -> jax.Array:

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from neurojax import heads
 from neurojax.batch import Batch
-from neurojax.models.interface import Outputs, Weights, gather_rows
+from neurojax.models import stitcher
+from neurojax.models.interface import Outputs, SpikeInputs, Weights, gather_rows
 
 
 def outputs(
@@ -57,6 +58,35 @@ def outputs(
     # Latents of different members share no axes: set side by side, never averaged.
     states = None if found.states is None else jnp.concatenate(list(found.states), axis=-1)
     return Outputs(heads.named(recipe.head).joined(found.natural), states)
+
+
+def of_pairs(trained: tuple[Any, Any, Any], batch: Batch, query, place, unit, recipe) -> jax.Array:
+    """What a model of one member, with `read` and `from_latents`, makes of single units that are
+    left out of what a query shows: natural parameters [1, P, T, 1].
+
+    Args:
+        trained: (params, tables, buffers).
+        batch: R trials of one session, every entry observed.
+        query: of these trials; none of its bins is hidden.
+        place: int32 [1, P], of a pair's trial among R.
+        unit: int32 [1, P], hidden in that pair.
+        recipe: see `outputs`.
+    """
+    params, tables, buffers = trained
+    model, objective = recipe.model, recipe.objective
+    inputs = objective.module.inputs(batch, query, objective.config)
+    weights = Weights(
+        params, gather_rows(tables, model.module.tables(model.config), batch), buffers
+    )
+    entries = model.module.read(weights.rows, inputs, model.config)
+    latents = stitcher.read_in_less(weights.rows, entries, place[0], unit[0])
+
+    def of_pair(leaf: jax.Array) -> jax.Array:
+        return jnp.take(leaf, place[0], axis=1)
+
+    # The counts themselves are not read again: a unit that is left out has no history of its own.
+    own = SpikeInputs(None, *map(of_pair, inputs[1:5]), left_out=unit)
+    return model.module.from_latents(weights, latents, own, model.config, train=False).natural
 
 
 def of_states(trained: tuple[Any, Any, Any], batch: Batch, query, states, recipe) -> Outputs:

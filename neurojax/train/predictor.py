@@ -154,6 +154,29 @@ class Predictor:
             return natural[..., 0]
         return jnp.take_along_axis(natural, jnp.asarray(unit)[:, None, None], axis=-1)[..., 0]
 
+    @property
+    def reads_sums(self) -> bool:
+        """Whether `log_rates_of_pairs` can be asked of it."""
+        observed = self.layout is not None and self.layout.all_observed
+        is_one = self.recipe.members == 1 and not self.infers
+        return observed and is_one and hasattr(self.recipe.model.module, "from_latents")
+
+    def log_rates_of_pairs(
+        self, batch: Batch, query: Query, place: np.ndarray, unit: np.ndarray
+    ) -> jax.Array:
+        """`log_rates_of_unit` of many units of few trials: float32 [P, T].
+
+        Args:
+            batch, query: R trials of one session, and what all of their pairs see.
+            place: int32 [P], of a pair's trial among R.
+            unit: int32 [P], hidden beside.
+        """
+        trained = (self.params, self.tables, self.buffers)
+        shown = jax.device_put((batch, query), sharding.replicated(self._mesh))
+        pairs = (np.asarray(of_pair)[None] for of_pair in (place, unit))
+        split = (jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf)) for leaf in pairs)
+        return _log_rates_of_pairs(trained, *shown, *split, self.recipe)
+
     def rollout(
         self, batch: Batch, prompt_bins: int, num_bins: int, *, num_samples: int = 0, key=None
     ) -> rollouts.Rollout:
@@ -275,6 +298,12 @@ _rollout = jax.jit(rollouts.rollout, static_argnames=("recipe", "room", "num_bin
 def _log_rates_of_states(trained, batch: Batch, query: Query, states, recipe: Recipe):
     natural = forward.of_states(trained, batch, query, states, recipe).natural
     return heads.named(recipe.head).log_mean(natural)
+
+
+@functools.partial(jax.jit, static_argnames="recipe")
+def _log_rates_of_pairs(trained, batch: Batch, query: Query, place, unit, recipe: Recipe):
+    natural = forward.of_pairs(trained, batch, query, place, unit, recipe)
+    return heads.named(recipe.head).log_mean(natural)[0, :, :, 0]
 
 
 @jax.jit
