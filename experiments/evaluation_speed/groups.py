@@ -1,8 +1,8 @@
 """A session of 5,000 units scored exactly and with `eval.leave_out=groups`: how far apart, and in what time?
 
-python experiments/evaluation_speed/groups.py [--units=1250,2500,5000]
+python experiments/evaluation_speed/groups.py [--units=1250,5000]
 
-Synthetic animals (four areas, 50 bins of 20 ms; 20 test trials) and `configs/mtm.py:size=tiny` after STEPS steps.
+Synthetic animals (three areas, 50 bins of 20 ms, 12 test trials) and `configs/mtm.py:size=tiny` after STEPS steps.
 Co-smoothing of the test trials four times: one pass a pair as small sessions have it and with sums over units (on a
 sample of pairs, carried to all of them), with groups and their correction whole, and, of FULL units, every pair with
 sums, which is the exact score that the estimate is compared with. Seconds are CPU seconds of the process after the
@@ -32,7 +32,7 @@ from neurojax.train.step import train_step
 
 TARGET = Path(__file__).with_name("groups.json")
 CONFIG = "configs/mtm.py:size=tiny"
-TASK, STEPS, TRIALS, BINS, SEED = "co_smoothing", 60, 100, 50, 0
+TASK, STEPS, TRIALS, BINS, SEED = "co_smoothing", 40, 60, 50, 0
 SAMPLE = {"plain": 128, "sums": 512}  # pairs that are timed
 FULL = (1250, 5000)
 PASS = 128  # trials of a forward pass
@@ -108,7 +108,7 @@ def measured(num_units: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--units", default="1250,2500,5000")
+    parser.add_argument("--units", default="1250,5000")
     options = parser.parse_args()
     content = read_json(TARGET) if TARGET.is_file() else {"rows": []}
     for num_units in map(int, options.units.split(",")):

@@ -60,6 +60,17 @@ def test_latents_are_the_leading_components_of_smoothed_training_counts():
     assert np.all(loadings.sum(0) > 0)  # one sign on every machine
 
 
+def test_leading_components_of_many_units_are_those_of_the_whole_covariance(monkeypatch):
+    rng = np.random.default_rng(0)
+    strong = rng.standard_normal((400, 5)) * [9.0, 7, 5, 4, 3]
+    rows = strong @ np.linalg.qr(rng.standard_normal((120, 5)))[0].T + 0.1 * rng.standard_normal((400, 120))
+    whole = first_rows._leading(rows, 5)
+    monkeypatch.setattr(first_rows, "WHOLE_UNITS", 100)
+    found = first_rows._leading(rows, 5)
+    np.testing.assert_allclose(np.abs(np.sum(found * whole, axis=0)), 1, atol=1e-6)  # up to their signs
+    np.testing.assert_allclose(found.T @ found, np.eye(5), atol=1e-9)
+
+
 def test_columns_beyond_the_number_of_units_are_zero():
     session = make_session(num_units=3)
     read_in, bias = first_rows.principal_read_in(session, K, source_of(session).facts.mean_counts)
