@@ -2,6 +2,8 @@
 
     neurojax train --config=configs/eeg.py --workdir=runs/eeg
     neurojax train --config=configs/eeg.py --config.data.root=ROOT --workdir=runs/eeg
+    neurojax train --config=configs/eeg.py:eegnet --config.data.root=ROOT --config.data.label=NAME \
+        --workdir=runs/eegnet    windows with a label of two kinds or more; also eegnet_conformer
 
 Without data.root it trains on made-up people, whose brain and jaw both tell of the sentence; the
 best that any reader can do is known, and is in the record. With it comes an audit: what the
@@ -14,14 +16,18 @@ time      23 s of CPU time for 250 steps, without the audit; several minutes by 
 scores    top-1 of 512 sentences that training never met, four people: 0.699 (95 % interval over
           people 0.527 to 0.871), on a day that it never saw 0.685; the best reader 0.765 and 0.752,
           ridge regression 0.659, chance 0.002
-          (experiments/eeg_speech, commit 4b3f48c413, 2026-11-30)
+          (experiments/eeg_speech, commit 4b3f48c413, 2026-11-30); of eegnet: experiments/eeg_real
 """
 
 from ml_collections import ConfigDict
 
+NETWORKS = {"eegnet": "separable", "eegnet_conformer": "conformer"}
 
-def get_config() -> ConfigDict:
-    """The whole config of a run."""
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The whole config of a run; `eegnet` and `eegnet_conformer` tell windows apart by a label."""
+    if arg not in (None, "", *NETWORKS):
+        raise ValueError(f"config argument {arg!r}; expected none, or one of {', '.join(NETWORKS)}")
     config = ConfigDict()
     config.seed = 0
     config.members = 1
@@ -96,4 +102,41 @@ def get_config() -> ConfigDict:
     config.eval = ConfigDict(
         dict(evaluator="speech_retrieval", floors="ridge,encoding", muscle_audit=True)
     )
+    if arg:
+        _take_labels(config, NETWORKS[arg])
     return config
+
+
+def _take_labels(config: ConfigDict, then: str) -> None:
+    """Windows with a label each, a network of the size of EEGNet (Lawhern et al. 2018)."""
+    config.data = ConfigDict(
+        dict(
+            source="signals",
+            root="",  # of `neurojax convert eeg`
+            train_fraction=1.0,
+            placement="host",
+            num_threads=1,
+            trials_per_batch=64,
+            label="marker",
+            normalise="person",
+        )
+    )
+    config.model = ConfigDict(
+        dict(
+            name="eegnet",
+            num_filters=8,
+            filter_bins=64,
+            depth=2,
+            pool_bins=4,
+            then=then,
+            kernel_frames=16,
+            pool_frames=8,
+            num_layers=1,  # of a conformer, as the next two
+            num_heads=2,
+            window_frames=64,
+            dropout=0.5,
+        )
+    )
+    config.objective = ConfigDict(dict(name="supervised"))
+    config.head = ConfigDict(dict(name="categorical"))
+    config.eval = ConfigDict(dict(evaluator="gestures", floors="", min_step=1.0))

@@ -38,6 +38,7 @@ DECLARED = {
     "sequence": "emg.py:lstm",
     "ring": "emg.py:ring",
     "eeg": "eeg.py",
+    "eegnet": "eeg.py:eegnet",
     "twin": "twin.py",
     "mindeye": "mindeye.py",
 }
@@ -62,10 +63,12 @@ def sessions_of(source):
         images, kind = v1.stimuli(spec, 0)
         made = [v1.make_session(spec, animal, 0, images) for animal in (0, 1)]
         return stimuli.with_stimuli(made, stimuli.of_images(images, kind, v1.KINDS))
-    windows = {"trial_start_bin": np.arange(0, 40, 10), "trial_num_bins": 10, "split": 0}
-    labels = {"gesture": np.arange(4) % 2}
+    windows = {"trial_start_bin": np.arange(0, 128, 32), "trial_num_bins": 32, "split": 0}
+    labels = {"gesture": np.arange(4) % 2, "marker": np.arange(4) % 2}
     return [
-        from_values(rng.normal(size=(40, 3)), sampling_hz=200, unit="uV", session_id=name, conditions=labels, **windows)
+        from_values(
+            rng.normal(size=(128, 3)), sampling_hz=200, unit="uV", session_id=name, conditions=labels, **windows
+        )
         for name in ("one", "two")
     ]
 
