@@ -1,6 +1,6 @@
 """How fast are spikes binned and batches read, against what else one would use, and in how much memory?
 
-    python experiments/data_throughput/run.py [--only=binning,convert,pipeline] [--rounds=15]
+    python experiments/data_throughput/run.py [--only=binning,convert,pipeline,stall] [--rounds=15]
 
 Every method of a part runs once a round, in an order drawn anew; ratios are of the same round. Memory is that of
 processes of their own, one a scale: 1x, 10x and 100x the recording. Each part replaces its entry of results.json.
@@ -39,6 +39,7 @@ BIN_S, WINDOW_BINS = 0.02, 100
 UNITS, MEAN_HZ, BASE_S = 300, 5.0, 120.0  # the recording of scale 1
 SESSIONS, BASE_TRIALS = 6, 12  # trials of each session of scale 1
 BATCHES = 100  # read in a round
+STEP_S, STEPS = 0.01, 100  # of a device that is busy so long while the host waits for it
 SHAPES = {"2 sessions x 16 trials": (2, 32), "1 session x 16 trials": (1, 16), "1 session x 64 trials": (1, 64)}
 
 
@@ -234,6 +235,38 @@ def pipeline_at(scale: int, folder: Path, rounds: int) -> dict:
     return result
 
 
+def stall(rounds: int, scratch: Path) -> dict:
+    """Share of the time that steps of STEP_S wait for their batch; the host sleeps while the device works."""
+    rng = np.random.default_rng(0)
+    sessions = [
+        from_counts(
+            rng.poisson(0.08, (10 * BASE_TRIALS, WINDOW_BINS, units)).astype(np.uint8),
+            bin_size_s=BIN_S,
+            session_id=f"s{units}",
+        )
+        for units in rng.integers(304, 1108, SESSIONS).tolist()
+    ]
+    layout, memory = Layout.of(sessions), Buffers()
+    planner = Planner(sessions, BatchingConfig(*SHAPES["2 sessions x 16 trials"], 128, 1.0), seed=0)
+
+    def shares(num_threads: int) -> float:
+        def batch(index):
+            return gather(sessions, layout, planner.plan(index), memory.empty)
+
+        batches, waited = stream(batch, 0, STEPS + 1, num_threads=num_threads), []
+        next(batches)
+        for _ in range(STEPS):
+            time.sleep(STEP_S)
+            began = time.perf_counter()
+            next(batches)
+            waited.append(time.perf_counter() - began)
+        # The median: on a shared machine some waits are those of a host that was not there.
+        return float(np.median(waited) / (np.median(waited) + STEP_S))
+
+    labels = {0: "read when asked", 1: "1 reader thread"}
+    return {label: quartiles([shares(number) for _ in range(rounds)]) for number, label in labels.items()}
+
+
 def memory_bytes(field: str) -> int:
     """A line of this process's status: VmHWM is the peak of all pages, RssAnon what is not a file's now."""
     return int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0]) * 1024
@@ -246,9 +279,12 @@ def in_own_process(name: str, scale: int, scratch: Path, rounds: int = 0) -> dic
     return json.loads(done.stdout.splitlines()[-1])
 
 
+PARTS = {"binning": binning, "convert": convert, "pipeline": pipeline, "stall": stall}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="binning,convert,pipeline")
+    parser.add_argument("--only", default="binning,convert,pipeline,stall")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--scratch", default=None, help="a folder with 4 GB of room")
     for name in ("inner", "scale", "folder"):
@@ -261,7 +297,7 @@ def main() -> None:
     results = read_json(RESULTS) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory(dir=words.scratch) as scratch:
         for name in words.only.split(","):
-            found = {"binning": binning, "convert": convert, "pipeline": pipeline}[name](words.rounds, Path(scratch))
+            found = PARTS[name](words.rounds, Path(scratch))
             results[name] = {**provenance(HERE), "rounds": words.rounds, "result": found}
             write_json(RESULTS, results)
             print(f"{name}: done")
