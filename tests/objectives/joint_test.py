@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from neurojax import heads
 from neurojax.batch import Batch
 from neurojax.data.session import VALIDATION
 from neurojax.data.sources.joint import NODES
 from neurojax.errors import InputError
 from neurojax.evals import joint as evaluator
 from neurojax.evals import joint_readers
+from neurojax.models.interface import Outputs
 from neurojax.objectives import joint
 from neurojax.train import forward, settings, state
 from neurojax.train.step import train_step
@@ -112,7 +114,7 @@ def test_it_learns_what_the_mean_does_not_know():
     source = settings.open_source(declared, dataset_for(PATH, declared).to_read)
     begun, step = first_state(recipe, source), jax.jit(train_step, static_argnames="recipe")
     for index in range(recipe.num_steps):
-        begun, sums = step(begun, source.batch(index), recipe)
+        begun, _ = step(begun, source.batch(index), recipe)
     trials = source.sessions[0].trials_of(VALIDATION)
     batch = source.padded(0, trials, len(trials))
     query = joint.validation_query(None, batch, joint.VALIDATED.index("activity"), CONFIG)
@@ -120,8 +122,24 @@ def test_it_learns_what_the_mean_does_not_know():
     wanted, entries = np.asarray(joint.target(batch)), np.asarray(joint.asked(query, batch))
     error = np.square(np.asarray(natural) - wanted)[entries].mean() / np.square(wanted)[entries].mean()
     assert error < 0.6  # the mean has one, the exact conditional about 0.25
-    # Each node and bin weighs one, however many channels it has.
-    assert float(sums["entries"]) == pytest.approx(round(float(sums["entries"])), abs=1e-3)
+
+
+def test_a_node_and_bin_weighs_one_however_many_channels_it_has():
+    rng, batch = np.random.default_rng(0), batch_of([8, 4])
+    sizes = zip(NODES, (2, 5, 1), strict=True)
+    values = {node: rng.standard_normal((1, 2, 8, size)).astype(np.float32) for node, size in sizes}
+    unit_valid = np.arange(5)[None] < 3  # two units are padding, whatever stands there
+    batch = batch._replace(groups={"unit_valid": unit_valid}).with_trials(**values)
+    query = joint.Query(*asked("stimulus", batch))
+    said = Outputs(jnp.zeros((1, 2, 8, 8)))
+    given = (lambda weights, inputs, key: said, heads.named("gaussian"), None, batch, query, 0, None, CONFIG)
+    found = joint.loss(*given)
+    squares = {node: 0.5 * np.square(one) for node, one in values.items()}
+    known = batch.trials["node_valid"]
+    expected = (squares["activity"][..., :3].mean(-1) * known[:, :, 1]).sum()
+    expected += (squares["behaviour"][..., 0] * known[:, :, 2]).sum()
+    assert float(found.weight) == pytest.approx(12 + 11)
+    assert float(found.loss()) == pytest.approx(expected / 23, rel=1e-5)
 
 
 def test_a_pattern_of_another_name_is_refused():
