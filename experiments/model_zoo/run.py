@@ -82,8 +82,8 @@ SIZES = {
 }
 
 
-# One session of each mouse is scored, many units hidden at a time and corrected on a sample of pairs: to leave out one of
-# a thousand units after the other takes events and patches the better part of an hour a session.
+# One session of each mouse is scored, many units hidden at a time and corrected on a sample of pairs: to leave out each
+# of a thousand units takes events and patches the better part of an hour a session.
 OF_A_SUBJECT = ("steinmetz",)
 
 
