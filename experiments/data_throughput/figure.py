@@ -30,6 +30,7 @@ def observed(results: dict) -> dict[str, float]:
         "binning, ratio to pynapple's compiled loop": methods["pynapple, its compiled loop alone"]["ours_to_it"][1],
         "pipeline, ratio to the raw copy, trials stacked (CPU)": read[STACKED]["ours_to_it"][1],
         "pipeline, ratio to the raw copy, trials thrown away (CPU)": read[THROWN]["ours_to_it"][1],
+        "pipeline, share of steps of 10 ms that wait for a batch": results["stall"]["result"]["1 reader thread"][1],
         "binning, scratch memory 100x / 1x": scratch[1] / scratch[0],
         "pipeline, own memory 100x / 1x": pipeline["100x"]["own_bytes"] / pipeline["1x"]["own_bytes"],
     }
