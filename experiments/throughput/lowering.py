@@ -27,7 +27,7 @@ sys.path.append(str(HERE.parents[1]))
 from tests.configs_test import CONFIGS, dataset_for, load  # noqa: E402  what makes a config small
 
 PLATFORMS = ("cuda", "tpu")
-HOST = re.compile(r"callback|infeed|outfeed|\bsend\b|\brecv\b")
+HOST = re.compile(r"callback|stablehlo\.(?:infeed|outfeed|send|recv)\b")  # operations, not names of parameters
 TARGETS = re.compile(r"stablehlo\.custom_call @([\w.$]+)\(")
 COUNTED = ("transpose", "scatter", "gather", "sort", "while", "dot_general", "cholesky", "triangular_solve")
 # What a compiler or a library runs on the device; anything else is not known to this page.
