@@ -22,6 +22,7 @@ from neurojax.data.checks.findings import LEVELS, Finding, recorded_findings
 from neurojax.data.checks.same_units import Outline, pairs_alike, repeated_units
 from neurojax.data.checks.sums import spikes_of_trials
 from neurojax.data.region_names import one_spelling
+from neurojax.data.row_blocks import let_go
 from neurojax.data.session import SPLIT_NAMES, TRAIN, Session, names_a_region
 from neurojax.data.splits import later_trials_within
 from neurojax.data.store.checksums import array_record
@@ -29,6 +30,7 @@ from neurojax.data.store.dataset import Dataset
 
 _DUE_SPIKES = 50  # in a stretch at the session's mean rate, for its silence to be a gap
 _SHORTEST_GAP_S = 0.5
+_TRIALS_HELD = 1000  # of a memory map, before its pages are given back
 
 
 def check_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -144,8 +146,12 @@ def survey_of(session: Session, errors_only: bool = False) -> _Survey:
 
 
 def _survey_of_real(session: Session) -> _Survey:
-    changes = [trial_evidence(session, trial) for trial in range(session.num_trials)]
-    digests = {t: (trial_digest(session, t), number) for t, number in enumerate(changes) if number}
+    digests = {}
+    for trial in range(session.num_trials):
+        if number := trial_evidence(session, trial):
+            digests[trial] = trial_digest(session, trial), number
+        if trial % _TRIALS_HELD == 0:
+            let_go(session.values)  # a recording may be larger than memory
     facts = {**_shared_facts(session, digests), **signal_facts(session)}
     findings = [*signal_findings(facts, session), *recorded_findings(session.info)]
     findings += observed_findings(facts["observed"], session)
