@@ -59,8 +59,13 @@ def test_every_model_gets_the_parameters_of_the_reference(parts, sessions, confi
 def test_entries_are_set_where_a_config_has_them(parts, configs):
     assert all(config["seed"] == 3 for config in configs.values())
     entry = parts.models.available()["lfads"]
-    made = parts.models.declared(entry, {"data.root": "here", "train.most_passes": 0.0})
-    assert made["data"]["root"] == "here" and "most_passes" not in made["train"]
+    made = parts.models.declared(
+        entry, {"data.root": "here", "train.most_passes": 100.0, "objective.schemes": "causal"}
+    )
+    assert made["data"]["root"] == "here" and "schemes" not in made["objective"]
+    # Models that have no bound on passes by themselves are held to that of a part, LFADS with its ramp.
+    assert settings.steps_within_passes(made, 112, 32) == 350
+    assert {config["train"]["most_passes"] for config in configs.values()} == {0.0}
     assert parts.models.of_steps(made, 80)["objective"]["kl_stop_step"] == 40
     assert made["objective"]["kl_stop_step"] == 500
     ndt1 = configs.get("ndt1")
