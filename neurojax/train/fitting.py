@@ -1,17 +1,19 @@
 """Whether the parts that a config names belong together, before anything is trained or written."""
 
+import functools
+
 import jax
 
 from neurojax import heads
 from neurojax.data.sources.interface import Source
 from neurojax.errors import InputError
 from neurojax.models.interface import Weights, gather_rows
-from neurojax.train.state import abstract_trained
+from neurojax.train.state import weight_shapes, without_numbers
 from neurojax.train.step import Recipe
 
 
 def require_fitting(recipe: Recipe, source: Source) -> None:
-    """Traces a loss, computing nothing.
+    """Traces a loss, computing nothing; parts and sizes that fitted are not traced again.
 
     Args:
         recipe: model, objective and head.
@@ -20,7 +22,26 @@ def require_fitting(recipe: Recipe, source: Source) -> None:
     Raises:
         InputError: they cannot be put together; what the tracing said is chained to it.
     """
-    model, objective, head = recipe.model, recipe.objective, heads.named(recipe.head)
+    model, objective, known = recipe.model, recipe.objective, without_numbers(source.facts)
+    # Functions beside their modules: what is put in their place is other parts.
+    parts = (model.module.init, model.module.apply, objective.module.loss)
+    try:
+        # Shapes alone: a real step would fail later, and in the words of a compiler.
+        shapes = jax.eval_shape(lambda batch: batch, source.largest_batch())
+        leaves, structure = jax.tree.flatten(shapes)
+        found = _loss_of(parts, model, objective, recipe.head, known, tuple(leaves), structure)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a shape that does not fit leads to
+        said = " ".join(str(error).split())[:120] or "no reason given"
+        raise InputError(_words(recipe, source, f"{type(error).__name__}: {said}")) from error
+    if found.shape != ():
+        raise InputError(_words(recipe, source, f"the loss has the shape {found.shape}"))
+
+
+@functools.lru_cache(maxsize=64)
+def _loss_of(parts, model, objective, head, known, leaves, structure) -> jax.ShapeDtypeStruct:
+    """Shape and type of the loss of a model and an objective of `train.step`."""
 
     def loss(trained, batch, key):
         rows = gather_rows(trained["tables"], model.module.tables(model.config), batch)
@@ -31,19 +52,10 @@ def require_fitting(recipe: Recipe, source: Source) -> None:
 
         query = objective.module.draw(key, batch, 0, objective.config)
         asked = (batch, query, 0, key, objective.config)
-        return objective.module.loss(apply, head, weights, *asked).numerator
+        return objective.module.loss(apply, heads.named(head), weights, *asked).numerator
 
-    try:
-        trained = abstract_trained(model, source.facts)
-        # Shapes alone: a real step would fail later, and in the words of a compiler.
-        found = jax.eval_shape(loss, trained, source.largest_batch(), jax.random.key(0))
-    except InputError:
-        raise
-    except Exception as error:  # whatever a shape that does not fit leads to
-        said = " ".join(str(error).split())[:120] or "no reason given"
-        raise InputError(_words(recipe, source, f"{type(error).__name__}: {said}")) from error
-    if found.shape != ():
-        raise InputError(_words(recipe, source, f"the loss has the shape {found.shape}"))
+    trained, batch = weight_shapes(model, *known), jax.tree.unflatten(structure, leaves)
+    return jax.eval_shape(loss, trained, batch, jax.random.key(0))
 
 
 def _words(recipe: Recipe, source, reason: str) -> str:

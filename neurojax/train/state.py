@@ -95,7 +95,7 @@ def fresh_run(recipe, facts: Facts, places: Any) -> TrainState:
         places: the sharding of every leaf.
     """
     leaves, structure = jax.tree.flatten(places)
-    known, _ = _without_numbers(facts)
+    known, _ = without_numbers(facts)
     return _init_program(recipe, known, tuple(leaves), structure)(facts.mean_counts)
 
 
@@ -110,7 +110,7 @@ def _init_program(recipe, facts: Facts, leaves, structure):
 
 def abstract_run(recipe, facts: Facts) -> TrainState:
     """Shapes and dtypes of `init_run`, nothing computed."""
-    return _copied(_run_shapes(recipe, *_without_numbers(facts)))
+    return _copied(_run_shapes(recipe, *without_numbers(facts)))
 
 
 def with_fitted_rows(state: TrainState, recipe, source: Source) -> TrainState:
@@ -135,13 +135,18 @@ def abstract_weights(
 
 def abstract_trained(model, facts: Facts, members: int = 1) -> dict[str, Any]:
     """`abstract_weights` by name, the buffers beside them: all that a prediction needs."""
-    module = model.module
-    found = _weight_shapes(module.init, module.tables, model.config, *_without_numbers(facts))
+    found = weight_shapes(model, *without_numbers(facts))
     if members == 1:
         return _copied(found)
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), found
     )
+
+
+def weight_shapes(model, known: Facts, means: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """`abstract_trained` of one model, not to be changed; facts as `without_numbers` gives them."""
+    module = model.module
+    return _weight_shapes(module.init, module.tables, model.config, known, means)
 
 
 # Shapes without numbers: no memory is taken, whatever the size of the model. To trace a model takes
@@ -165,7 +170,7 @@ def _weight_shapes(init, specs_of, config, facts: Facts, means) -> dict[str, Any
     return jax.eval_shape(weights, means)
 
 
-def _without_numbers(facts: Facts) -> tuple[Facts, jax.ShapeDtypeStruct | None]:
+def without_numbers(facts: Facts) -> tuple[Facts, jax.ShapeDtypeStruct | None]:
     """(facts without their means, shape of these): what shapes depend on, hashable."""
     means = facts.mean_counts
     if means is None:

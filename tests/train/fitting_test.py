@@ -1,5 +1,7 @@
 """Parts of different systems are refused before anything is trained or written."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import pytest
 
@@ -56,3 +58,28 @@ def test_a_model_with_buffers_fits(monkeypatch):
     declared = load(path, "faithful")
     source = settings.open_source(declared, run_folder.load_data(declared).sessions)
     fitting.require_fitting(settings.recipe(declared), source)
+
+
+def test_what_fitted_is_not_traced_again(monkeypatch):
+    declared, calls = config_of("emg"), []
+    source, recipe = (
+        settings.open_source(declared, dataset_of_config("emg", declared).to_read),
+        settings.recipe(declared),
+    )
+    apply = recipe.model.module.apply
+
+    def counted(*arguments, **more):
+        calls.append("traced")
+        return apply(*arguments, **more)
+
+    monkeypatch.setattr(recipe.model.module, "apply", counted)
+    fitting.require_fitting(recipe, source)
+    num_calls = len(calls)
+    fitting.require_fitting(dataclasses.replace(recipe, seed=9, num_steps=3), source)
+    assert 0 < num_calls == len(calls)
+    wider = dict(declared, data=declared["data"] | {"trials_per_batch": 4})
+    fitting.require_fitting(recipe, settings.open_source(wider, dataset_of_config("emg", wider).to_read))
+    assert len(calls) > num_calls  # of another size
+    monkeypatch.setattr(recipe.model.module, "apply", lambda *arguments, **more: 1 / 0)
+    with pytest.raises(InputError, match="do not fit each other"):
+        fitting.require_fitting(recipe, source)
