@@ -1,12 +1,14 @@
 """A session of 5,000 units scored exactly and with `eval.leave_out=groups`: how far apart, and in what time?
 
-python experiments/evaluation_speed/groups.py [--units=1250,5000]
+python experiments/evaluation_speed/groups.py [--units=1250 --steps=40 --trials=60]
+python experiments/evaluation_speed/groups.py --units=5000 --steps=0 --trials=20
 
-Synthetic animals (three areas, 50 bins of 20 ms, 12 test trials) and `configs/mtm.py:size=tiny` after STEPS steps.
+A synthetic animal (three areas, 50 bins of 20 ms, a fifth of its trials for testing) and `configs/mtm.py:size=tiny` after
+so many steps; before the first it is a linear model that was fitted to the training trials.
 Co-smoothing of the test trials four times: one pass a pair as small sessions have it and with sums over units (on a
-sample of pairs, carried to all of them), with groups and their correction whole, and, of FULL units, every pair with
-sums, which is the exact score that the estimate is compared with. Seconds are CPU seconds of the process after the
-programs are compiled. Each number of units goes to groups.json when done, and a second start goes on.
+sample of pairs, carried to all of them), with groups and their correction whole, and every pair with sums, which is the
+exact score that the estimate is compared with. Seconds are CPU seconds of the process; what is carried and the passes of
+groups are timed after their programs were compiled. Each row goes to groups.json, and is not measured again.
 """
 
 import argparse
@@ -32,23 +34,23 @@ from neurojax.train.step import train_step
 
 TARGET = Path(__file__).with_name("groups.json")
 CONFIG = "configs/mtm.py:size=tiny"
-TASK, STEPS, TRIALS, BINS, SEED = "co_smoothing", 40, 60, 50, 0
+TASK, BINS, SEED = "co_smoothing", 50, 0
 SAMPLE = {"plain": 128, "sums": 512}  # pairs that are timed
-FULL = (1250, 5000)
 PASS = 128  # trials of a forward pass
 
 
-def trained(num_units: int):
-    """(session, predictor) after STEPS steps."""
-    spec = SyntheticSpec(num_sessions=1, num_trials=TRIALS, num_bins=BINS, min_units=num_units, max_units=num_units)
+def trained(num_units: int, steps: int, trials: int):
+    """(session, predictor) after so many steps."""
+    spec = SyntheticSpec(num_sessions=1, num_trials=trials, num_bins=BINS, min_units=num_units, max_units=num_units)
     (session,) = make_sessions(spec, SEED)
     config = configs.load([f"--config={CONFIG}", "--config.data.trials_per_batch=16"])
     recipe, source = settings.recipe(config), settings.open_source(config, [session])
-    now = state.with_fitted_rows(state.init_state(0, recipe, source.facts), recipe, source)
+    quickly = {"xla_backend_optimization_level": 0}  # it runs once
+    now = jax.jit(lambda: state.init_state(0, recipe, source.facts), compiler_options=quickly)()
+    now = state.with_fitted_rows(now, recipe, source)
     step = jax.jit(functools.partial(train_step, recipe=recipe), donate_argnums=0)
-    for number in range(STEPS):
-        now, sums = step(now, source.batch(number))
-    print(f"{num_units} units, loss {float(sums['loss']):.4f}", flush=True)
+    for number in range(steps):
+        now, _ = step(now, source.batch(number))
     layout = batching.Layout.of([session])
     bucket = config["data"]["bucket_units"]
     return session, Predictor(now.params, now.tables, settings.predicting(config), layout, bucket)
@@ -75,12 +77,12 @@ def whole_trials(session, number: int) -> tuple[np.ndarray, np.ndarray]:
     return np.divmod(np.arange(number), session.num_units)
 
 
-def measured(num_units: int) -> dict:
-    session, model = trained(num_units)
+def measured(num_units: int, steps: int, trials: int) -> dict:
+    session, model = trained(num_units, steps, trials)
     trial_ids = session.trials_of(TEST)
     pairs = len(trial_ids) * int(protocols.scored_units(session).sum())
     ask = functools.partial(activity.predict_pairs, model, session, TASK, trial_ids, trials_per_pass=PASS)
-    row = {"units": num_units, "test_trials": len(trial_ids), "pairs": pairs}
+    row = {"units": num_units, "steps": steps, "trials": trials, "test_trials": len(trial_ids), "pairs": pairs}
     for way, wide in (("plain", 10**9), ("sums", 1)):
         passes.SUMMED_UNITS = wide
         of_sample = whole_trials(session, SAMPLE[way])
@@ -98,26 +100,24 @@ def measured(num_units: int) -> dict:
     row["groups_alone_bps"] = score({TASK: apart})[TASK]["bps_pooled"]
     block = score({TASK: rates}, corrections={TASK: correction})[TASK]
     row |= {f"groups_{name}": block[name] for name in ("bps_pooled", "bps_unit_mean", "bps_unit_median")}
-    if num_units in FULL:
-        exact = functools.partial(activity.predict_session, model, session, [TASK], trials_per_pass=PASS)
-        row["all_pairs_s"], found = cpu_s(exact, warm=False)
-        block = score(found)[TASK]
-        row |= {f"exact_{name}": block[name] for name in ("bps_pooled", "bps_unit_mean", "bps_unit_median")}
-    return row
+    exact = functools.partial(activity.predict_session, model, session, [TASK], trials_per_pass=PASS)
+    row["all_pairs_s"], found = cpu_s(exact, warm=False)
+    block = score(found)[TASK]
+    return row | {f"exact_{name}": block[name] for name in ("bps_pooled", "bps_unit_mean", "bps_unit_median")}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--units", default="1250,5000")
-    options = parser.parse_args()
+    for name, default in (("units", 1250), ("steps", 40), ("trials", 60)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    asked = tuple(vars(parser.parse_args()).values())
     content = read_json(TARGET) if TARGET.is_file() else {"rows": []}
-    for num_units in map(int, options.units.split(",")):
-        if any(row["units"] == num_units for row in content["rows"]):
-            continue
-        row = measured(num_units) | {"date": f"{datetime.date.today()}", **provenance(TARGET.parent)}
-        content["rows"].append(row)
-        write_json(TARGET, content)
-        print(row, flush=True)
+    if any((row["units"], row["steps"], row["trials"]) == asked for row in content["rows"]):
+        return
+    row = measured(*asked) | {"date": f"{datetime.date.today()}", **provenance(TARGET.parent)}
+    content["rows"].append(row)
+    write_json(TARGET, content)
+    print(row, flush=True)
 
 
 if __name__ == "__main__":
