@@ -21,7 +21,7 @@ AXES = {
 SERIES = {  # key of a row -> (label, colour)
     "step_s": ("training step", style.BLUE),
     "batch_s": ("batch planned and gathered", style.GREEN),
-    "open_s": ("layout and first state", style.ORANGE),
+    "open_s": ("layout and planner", style.ORANGE),
     "fit_s": ("rows fitted to trials", style.PINK),
 }
 LAST = 3  # points that an exponent is fitted to: small sizes are all constants
