@@ -1,6 +1,6 @@
 """Networks that keep the sign and time of a wave (configs/eeg.py:eegnet, eegnet_conformer), whole runs held out.
 
-    python experiments/eeg_real/eegnet.py [--runs=runs/eeg_real] [--networks=eegnet,eegnet_conformer]   # resumes
+    python experiments/eeg_real/eegnet.py [--runs=runs/eeg_real] [--networks=eegnet] [--task=P300]     # resumes
 
 One of the size of EEGNet, and its filters before a conformer; a training for each run (or session) held out, on the
 windows that the classical decoders are fitted to (none above 150 uV), every window scored. Steps, sizes and batch were
@@ -54,12 +54,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/eeg_real"))
     parser.add_argument("--networks", default="eegnet,eegnet_conformer")
+    parser.add_argument("--task", default="", help="words of the name of one; several commands may run side by side")
     options = parser.parse_args()
-    results = read_json(RESULTS) if RESULTS.exists() else {"command": "python experiments/eeg_real/eegnet.py"}
     for network in options.networks.split(","):
-        found = results.setdefault(network, {})
         for name, given in tasks().items():
-            if name in found:
+            if name in stored().get(network, {}) or options.task not in name:
                 continue
             windows, label, part, rate = loaded(*given)
             score = np.zeros(len(label))
@@ -68,7 +67,7 @@ def main() -> None:
                 score[part == held] = fold(network, windows, label, part, rate, held, folder)
             each = [area(score[part == one], label[part == one]) for one in np.unique(part)]
             interval = t_interval(each)
-            found[name] = {
+            found = {
                 **provenance(HERE),
                 "changes": list(CHANGES),
                 "auc": area(score, label),
@@ -76,8 +75,15 @@ def main() -> None:
                 "mean_of_parts_ci95": list(interval.ci95),
                 "parts": each,
             }
+            results = stored()
+            results.setdefault(network, {})[name] = found
             write_json(RESULTS, results)
-            print(network, name, f"{found[name]['auc']:.3f}", [round(one, 3) for one in each], flush=True)
+            print(network, name, f"{found['auc']:.3f}", [round(one, 3) for one in each], flush=True)
+
+
+def stored() -> dict:
+    """What eegnet.json holds so far."""
+    return read_json(RESULTS) if RESULTS.exists() else {"command": "python experiments/eeg_real/eegnet.py"}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Networks that read frames of signals, on people never seen: fold 0 each, all five folds of the best on validation.
 
     python experiments/gestures/sequences.py [--runs=runs/gestures]   # about 10 minutes of CPU time; resumes
+    python experiments/gestures/sequences.py --network=ring --fold=0  # a part alone, beside others
 
 Each is trained as `neurojax train --config=configs/emg.py:NAME` with 400 steps, a number set with the first of them on
 the people who validate fold 0 (those of fold 4); nothing is chosen by a tested person. Read as worn. Writes
@@ -57,8 +58,12 @@ def compared(people: dict[str, float], others: dict[str, float]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/gestures"))
-    runs = parser.parse_args().runs
-    data = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
+    parser.add_argument("--network", choices=list(NETWORKS))
+    parser.add_argument("--fold", type=int, default=0)
+    options = parser.parse_args()
+    runs, data = options.runs, Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
+    if options.network:
+        return print(trained(options.network, options.fold, runs, data)["validation_accuracy"])
     first = {name: trained(name, 0, runs, data) for name in NETWORKS}
     best = max(first, key=lambda name: first[name]["validation_accuracy"])
     folds = [first[best], *(trained(best, fold, runs, data) for fold in range(1, NUM_FOLDS))]
