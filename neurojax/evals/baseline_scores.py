@@ -62,6 +62,7 @@ def cached_scores(
     Returns:
         session id -> scores.
     """
+    on_threads.hurry()
     entries = _Entries(root, folder, settings, seed)
     start, fitted, results = time.monotonic(), 0, {}
     with contextlib.ExitStack() as stack:
@@ -98,6 +99,8 @@ def fitted_beside(
     def fill():
         entries = _Entries(root, folder, settings, seed)
         for session in dataset.sessions if entries.cache else ():
+            if on_threads.is_enough():
+                return
             on_threads.check()
             entries.scores_of(session, lambda line: None)
 

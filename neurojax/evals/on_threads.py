@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 _NICE = 10  # of work beside something else: it takes what that leaves of the cores
@@ -64,6 +64,17 @@ def each(
         pool.shutdown(cancel_futures=True)
 
 
+class _Beside(NamedTuple):
+    """A thread of `beside`, by its number in the system, and what it is told."""
+
+    number: int
+    told: threading.Event
+    enough: threading.Event
+
+
+_BESIDE: set[_Beside] = set()
+
+
 @contextlib.contextmanager
 def beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Yields what starts `work` on a thread of low priority; at the end it is told to stop and
@@ -71,15 +82,18 @@ def beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
 
     What it raises is dropped: whoever needs its result does the work again, and hears it then.
     """
-    told = threading.Event()
+    told, enough = threading.Event(), threading.Event()
 
     def run():
         _told_by(told)
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        _OF_THREAD.enough = enough
+        own = _Beside(threading.get_native_id(), told, enough)
         with contextlib.suppress(Exception):
+            if sys.platform == "linux":  # where a thread has a priority of its own
+                os.setpriority(os.PRIO_PROCESS, own.number, _NICE)
+            _BESIDE.add(own)
             work()
+        _BESIDE.discard(own)
 
     thread = threading.Thread(target=run, name="beside", daemon=True)
     try:
@@ -88,6 +102,24 @@ def beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
         told.set()
         if thread.ident is not None:
             thread.join()
+
+
+def hurry() -> None:
+    """Somebody waits for what threads of `beside` are at: each ends what it has begun, at full
+    priority. Where the system does not give that back, it is told to stop: on a machine with other
+    work the wait would be many times the work."""
+    for thread in list(_BESIDE):
+        thread.enough.set()
+        try:
+            if sys.platform == "linux":
+                os.setpriority(os.PRIO_PROCESS, thread.number, os.getpriority(os.PRIO_PROCESS, 0))
+        except OSError:
+            thread.told.set()
+
+
+def is_enough() -> bool:
+    """Whether this thread of `beside` is to begin nothing more."""
+    return _OF_THREAD.enough.is_set()
 
 
 def _told_by(event: threading.Event) -> None:

@@ -1,5 +1,7 @@
 """Sessions on several threads, and baselines fitted beside training: the same numbers, and an end when told."""
 
+import os
+import sys
 import threading
 import time
 
@@ -87,12 +89,14 @@ def test_what_goes_on_beside_ends_with_its_context():
 def test_baselines_fitted_beside_are_those_of_the_evaluation(tmp_path, monkeypatch):
     dataset = make_dataset()
     expected = baseline_scores.cached_scores(dataset, "", None, SETTINGS, 0, log=lambda line: None)
-    fitted, fit = [], baseline_scores._fit
-    first_may_end = threading.Event()
+    fitted, beside, fit = [], [], baseline_scores._fit
+    first, first_may_end = dataset.sessions[0].session_id, threading.Event()
 
     def counted(session, *rest):
         fitted.append(session.session_id)
-        if session.session_id == "rat":
+        if threading.current_thread().name == "beside":
+            beside.append(session.session_id)
+        if session.session_id == first:
             assert first_may_end.wait(20)
         return fit(session, *rest)
 
@@ -104,6 +108,7 @@ def test_baselines_fitted_beside_are_those_of_the_evaluation(tmp_path, monkeypat
         threading.Timer(0.1, first_may_end.set).start()
         found = baseline_scores.cached_scores(dataset, "", tmp_path, SETTINGS, 0, log=lambda line: None)
     assert sorted(fitted) == sorted(expected) and list(found) == list(expected)
+    assert beside == [first]  # the others are the evaluation's, which has all cores
     for name, of_session in expected.items():
         assert found[name].scores == of_session.scores
         for baseline, tasks in of_session.excess.items():
@@ -134,3 +139,37 @@ def test_as_many_sessions_at_once_as_cores_and_memory_hold(monkeypatch):
     assert baseline_scores._at_once(sessions) == 2 and baseline_scores._at_once(sessions[:1]) == 1
     monkeypatch.setattr(baseline_scores, "MOST_BYTES", 1000)
     assert baseline_scores._at_once(sessions) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_what_is_waited_for_gets_its_priority_back_or_stops(is_allowed, monkeypatch):
+    own, asked, ended, at_work = os.getpriority(os.PRIO_PROCESS, 0), [], [], threading.Event()
+
+    def setpriority(which, number, nice):  # of the process's own thread it would last
+        asked.append((number, nice))
+        if len(asked) > 1 and not is_allowed:
+            raise PermissionError("not yours to raise")
+
+    monkeypatch.setattr(os, "setpriority", setpriority)
+
+    def work():
+        at_work.set()
+        until(on_threads.is_enough)
+        time.sleep(0.05)
+        try:
+            on_threads.check()
+            ended.append("to the end")
+        except on_threads.Stopped:
+            ended.append("stopped")
+
+    with on_threads.beside(work) as start:
+        start()
+        assert at_work.wait(20)
+        on_threads.hurry()
+        until(lambda: ended)
+    number = asked[0][0]
+    assert number != threading.get_native_id() and asked == [(number, on_threads._NICE), (number, own)]
+    assert ended == ["to the end" if is_allowed else "stopped"]
+    on_threads.hurry()  # nobody is there
+    assert len(asked) == 2
