@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import results_fmri
+import results_joint
 import results_speech
 import results_twins
 import results_zoo
@@ -128,7 +129,14 @@ def not_measured() -> list[str]:
 
 def page() -> str:
     """The content of RESULTS.md."""
-    sources = SOURCES | results_zoo.SOURCES | results_speech.SOURCES | results_fmri.SOURCES | results_twins.SOURCES
+    sources = (
+        SOURCES
+        | results_zoo.SOURCES
+        | results_speech.SOURCES
+        | results_fmri.SOURCES
+        | results_joint.SOURCES
+        | results_twins.SOURCES
+    )
     sections = {title: list(source()) for title, source in sources.items()}
     blocks = [block for found in sections.values() for block in found]
     parts = [
