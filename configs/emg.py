@@ -8,6 +8,10 @@
     neurojax train --config=configs/emg.py:ring ...        frames read alike however the armband is
                                                            turned (--config.model.num_layers=2: and
                                                            an lstm after it)
+    neurojax train --config=configs/emg.py:events --workdir=runs/events
+                                                           when gestures begin, frame by frame;
+                                                           also velocity, of a wrist. Without
+                                                           data.root it makes people up
 
 source    data and task: Cote-Allard et al. 2019 (7 gestures, 8 channels, 200 Hz), windows of
           260 ms; features: Hudgins et al. 1993, logarithms of covariances Barachant et al. 2012
@@ -21,17 +25,18 @@ scores    balanced accuracy, 27 people in five folds, each tested by a network t
           (experiments/gestures, commit 2355b7ee2a, 2026-11-30)
 """
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
+TARGETS = {"events": "pulses", "velocity": "velocity"}
 SEQUENCES = ("lstm", "conformer", "time_depth", "ring")
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """The whole config of a run; `filters` takes the network of learned filters instead, `lstm`,
     `conformer` and `time_depth` layers that go from frame to frame, `ring` a perceptron for all
-    turns of the armband (no score of them is known)."""
-    if arg not in (None, "", "filters", *SEQUENCES):
-        words = ", ".join(("filters", *SEQUENCES))
+    turns of the armband; `events` and `velocity` answer every frame, by the past alone."""
+    if arg not in (None, "", "filters", *SEQUENCES, *TARGETS):
+        words = ", ".join(("filters", *SEQUENCES, *TARGETS))
         raise ValueError(f"config argument {arg!r}; expected none, or one of {words}")
     config = ConfigDict()
     config.seed = 0
@@ -89,6 +94,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
         _take_filters(config)
     if arg in SEQUENCES:
         _take_sequence(config, arg)
+    if arg in TARGETS:
+        _take_sequence(config, "lstm")
+        _take_targets(config, arg)
     return config
 
 
@@ -127,3 +135,32 @@ def _take_sequence(config: ConfigDict, layer: str) -> None:
     if layer == "ring":
         turns = dict(most_turns=1, pool="mean", trained_turns=1)
         config.model.update(name="ring", layer="lstm", num_layers=0, width=128, **turns)
+
+
+def _take_targets(config: ConfigDict, objective: str) -> None:
+    """A target at every frame; of made-up people where there is no root (sources/frames.py)."""
+    hop_bins = FieldReference(4)  # of the source and the model alike
+    config.data = ConfigDict(
+        dict(
+            source="frames",
+            root="",  # of recordings with the behaviour pulses, or velocity
+            train_fraction=1.0,
+            placement="host",
+            num_threads=1,
+            trials_per_batch=16,
+            target=TARGETS[objective],
+            hop_bins=hop_bins,
+            normalise="person",
+            synthetic=dict(
+                num_people=6, num_trials=48, trial_s=4.0, gestures_per_s=0.75, noise=0.3
+            ),
+        )
+    )
+    config.model.update(front="spectrogram", num_layers=1, reads="frames", dropout=0.1)
+    config.model.hop_bins = hop_bins
+    config.objective = ConfigDict(dict(name=objective))
+    config.head = ConfigDict(dict(name="pulses" if objective == "events" else "gaussian"))
+    config.train.num_steps = 300
+    config.eval = ConfigDict(
+        dict(evaluator="frames", threshold=0.35, apart_s=0.05, tolerance_s=0.25)
+    )

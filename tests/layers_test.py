@@ -73,6 +73,7 @@ MAY_IMPORT = {
     "evals.baseline_scores": (*SCORED, "evals", "runs.progress", "runs.threads"),
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
     "evals.gestures": (*SCORED, "evals", "report"),
+    "evals.frames": (*SCORED, "evals", "report"),
     "evals.speech_retrieval": (*SCORED, "evals", "report"),
     "evals.image_retrieval": (*SCORED, "analysis.in_context", "evals", "report"),
     "evals.joint": (*SCORED, "evals", "report"),

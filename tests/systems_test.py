@@ -114,7 +114,7 @@ def test_parameters_have_the_names_and_shapes_they_had():
     found = {path.stem: shapes_of(path) for path in CONFIGS}
     frozen = json.loads(FROZEN.read_text())
     assert {name: shapes for _, (name, shapes) in sorted(found.items())} == frozen
-    assert {name for name, _ in found.values()} | {"ndt", "sequence", "signals"} == set(
+    assert {name for name, _ in found.values()} | {"ndt", "sequence", "signals", "ring", "eegnet"} == set(
         by_name.names("models", models.NEEDS)
     )
 

@@ -25,6 +25,7 @@ EXAMPLES = {  # a config of each data.source
     "spikes": "configs/mtm.py",
     "emg": "configs/emg.py",
     "signals": "configs/emg.py:filters",
+    "frames": "configs/emg.py:events",
     "traces": "configs/traces.py",
     "text": "configs/causal_lm.py",
     "speech": "configs/eeg.py",
