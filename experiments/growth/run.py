@@ -79,7 +79,7 @@ def per_call(call, least: int = 3, at_least_s: float = 0.3) -> float:
     return float(np.median(taken))
 
 
-def point(axis: str, size: int, model: str) -> dict:
+def point(axis: str, size: int, model: str, steps: bool = True) -> dict:
     sizes = SMALL | {axis: size}
     sessions = made_sessions(sizes)
     changes = {"trials_per_batch": BATCH[axis], "sessions_per_batch": 1, "bucket_units": 16}
@@ -94,6 +94,8 @@ def point(axis: str, size: int, model: str) -> dict:
     row["batch_s"] = per_call(lambda number: source.batch(number), least=20)
     if held.total() > MOST_BYTES or axis == "trials":
         return row
+    if not steps:
+        return row | {"waits": "its step was not run yet"}
     quickly = {"xla_backend_optimization_level": 0}  # it runs once
     now = jax.jit(lambda: state.init_state(0, recipe, source.facts), compiler_options=quickly)()
     if axis == "units":
@@ -154,18 +156,20 @@ def wanted(only: list[str]):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--no_steps", action="store_true", help="estimates and batches alone; steps another time")
     parser.add_argument("--only", default="sessions,units,bins,trials,processes")
     content = read_json(TARGET) if TARGET.is_file() else {"rows": []}
-    known = {(row["axis"], row["size"], row["model"]) for row in content["rows"]}
-    for axis, size, model in wanted(parser.parse_args().only.split(",")):
-        if (axis, size, model) in known:
+    options = parser.parse_args()
+    for axis, size, model in wanted(options.only.split(",")):
+        same = [row for row in content["rows"] if (row["axis"], row["size"], row["model"]) == (axis, size, model)]
+        if same and (options.no_steps or "waits" not in same[0]) or (axis == "processes" and options.no_steps):
             continue
         began = time.process_time()
-        row = of_processes(size) if axis == "processes" else point(axis, size, model)
+        row = of_processes(size) if axis == "processes" else point(axis, size, model, not options.no_steps)
         row["whole_s"] = time.process_time() - began
         about = provenance(HERE)
         content |= {name: about.pop(name) for name in ("versions", "hardware")}
-        content["rows"].append(row | about)
+        content["rows"] = [one for one in content["rows"] if one not in same] + [row | about]
         write_json(TARGET, content)
         print(row, flush=True)
 
