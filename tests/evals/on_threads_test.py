@@ -90,25 +90,22 @@ def test_baselines_fitted_beside_are_those_of_the_evaluation(tmp_path, monkeypat
     dataset = make_dataset()
     expected = baseline_scores.cached_scores(dataset, "", None, SETTINGS, 0, log=lambda line: None)
     fitted, beside, fit = [], [], baseline_scores._fit
-    first, first_may_end = dataset.sessions[0].session_id, threading.Event()
 
     def counted(session, *rest):
         fitted.append(session.session_id)
         if threading.current_thread().name == "beside":
             beside.append(session.session_id)
-        if session.session_id == first:
-            assert first_may_end.wait(20)
+            until(on_threads.is_enough)  # the evaluation comes while the first session is at work
         return fit(session, *rest)
 
     monkeypatch.setattr(baseline_scores, "_fit", counted)
     with baseline_scores.fitted_beside(dataset, "", tmp_path, SETTINGS, 0) as start:
         start()
         until(lambda: fitted)
-        # The evaluation comes while the first session is at work: it waits for it, and fits it not again.
-        threading.Timer(0.1, first_may_end.set).start()
         found = baseline_scores.cached_scores(dataset, "", tmp_path, SETTINGS, 0, log=lambda line: None)
     assert sorted(fitted) == sorted(expected) and list(found) == list(expected)
-    assert beside == [first]  # the others are the evaluation's, which has all cores
+    # The evaluation waits for that session, and fits the others alone: it has all cores.
+    assert beside == [dataset.sessions[0].session_id]
     for name, of_session in expected.items():
         assert found[name].scores == of_session.scores
         for baseline, tasks in of_session.excess.items():
