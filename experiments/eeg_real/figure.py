@@ -1,4 +1,4 @@
-"""Draws experiments/eeg_real/eeg_real.png from results.json and network.json; needs no accelerator."""
+"""Draws experiments/eeg_real/eeg_real.png from results.json, network.json, eegnet.json; needs no accelerator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from neurojax.report.figures import style
 
 HERE = Path(__file__).parent
 TASKS = ("ssvep subject1", "ssvep subject4", "N170 subject1, runs", "N170 subject3, sessions", "P300 subject1, runs")
-NETWORK = "network"
+NETWORK, WAVES = "network", ("eegnet", "eegnet_conformer")
 
 
 def blocks(results: dict) -> dict[str, dict[str, dict]]:
@@ -19,9 +19,12 @@ def blocks(results: dict) -> dict[str, dict[str, dict]]:
     found |= {task: dict(results[task]["decoders"]) for task in TASKS[2:]}
     path = HERE / "network.json"
     trained = json.loads(path.read_text()) if path.exists() else {}
+    path = HERE / "eegnet.json"
+    waves = json.loads(path.read_text()) if path.exists() else {}
     for task in TASKS:
         if task in trained:
             found[task][NETWORK] = trained[task]
+        found[task] |= {name: waves[name][task] for name in WAVES if task in waves.get(name, {})}
     return found
 
 

@@ -2,6 +2,7 @@
 
     python experiments/gestures/sequences.py [--runs=runs/gestures]   # about 10 minutes of CPU time; resumes
     python experiments/gestures/sequences.py --network=ring --fold=0  # a part alone, beside others
+    python experiments/gestures/sequences.py --finished               # what there is so far, nothing trained
 
 Each is trained as `neurojax train --config=configs/emg.py:NAME` with 400 steps, a number set with the first of them on
 the people who validate fold 0 (those of fold 4); nothing is chosen by a tested person. Read as worn. Writes
@@ -29,17 +30,33 @@ NETWORKS = {
 }
 
 
+def folder_of(name: str, fold: int, runs: Path) -> Path:
+    """Of the run of a network that tests one fold."""
+    return runs / "sequences" / f"{name.replace(', ', '_').replace(' ', '_')}_{fold}"
+
+
+def finished(name: str, fold: int, runs: Path) -> dict | None:
+    """Scores of a run that is evaluated; None of another."""
+    folder = folder_of(name, fold, runs)
+    return scores(folder) if (folder / "evaluation.json").exists() else None
+
+
 def trained(name: str, fold: int, runs: Path, data: Path) -> dict:
-    """What a network of one fold reaches: its validation, parameters, and each tested person's balanced accuracy."""
+    """Trains and evaluates a network on one fold; see `scores`."""
     root = runs / f"split_{fold}"
     step("convert", "emg", str(data / "emg_myo_people"), f"--out={root}", f"--options=test_fold={fold}")
     argument, *more = NETWORKS[name]
-    folder = runs / "sequences" / f"{name.replace(', ', '_').replace(' ', '_')}_{fold}"
+    folder = folder_of(name, fold, runs)
     step(
         "train", f"--config={REPOSITORY / 'configs' / 'emg.py'}:{argument}", f"--config.data.root={root}", *more,
         f"--config.train.num_steps={NUM_STEPS}", "--config.train.validate_every_steps=100", "--config.eval.floors=",
         f"--workdir={folder}",
     )  # fmt: skip
+    return scores(folder)
+
+
+def scores(folder: Path) -> dict:
+    """Of a run: its last validation, each tested person's balanced accuracy, what it cost."""
     evaluation = read_json(folder / "evaluation.json")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     validated = [one["validation/label_accuracy"] for one in lines if "validation/label_accuracy" in one]
@@ -55,19 +72,28 @@ def compared(people: dict[str, float], others: dict[str, float]) -> dict:
     return {"difference": less.mean, "difference_ci95": list(less.ci95), "above": above}
 
 
+def against(people: dict[str, float], references: dict[str, dict[str, float]]) -> dict[str, dict]:
+    """`compared` with each of several other readers of the same people."""
+    return {name: compared(people, others) for name, others in references.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/gestures"))
     parser.add_argument("--network", choices=list(NETWORKS))
     parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--finished", action="store_true")
     options = parser.parse_args()
     runs, data = options.runs, Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
     if options.network:
         return print(trained(options.network, options.fold, runs, data)["validation_accuracy"])
-    first = {name: trained(name, 0, runs, data) for name in NETWORKS}
+
+    def done(name: str, fold: int) -> dict | None:
+        return finished(name, fold, runs) if options.finished else trained(name, fold, runs, data)
+
+    first = {name: one for name in NETWORKS if (one := done(name, 0))}
     best = max(first, key=lambda name: first[name]["validation_accuracy"])
-    folds = [first[best], *(trained(best, fold, runs, data) for fold in range(1, NUM_FOLDS))]
-    people = {name: value for one in folds for name, value in one["people"].items()}
+    folds = [one for fold in range(NUM_FOLDS) if (one := done(best, fold))]
     stored = read_json(HERE / "results.json")
     references = {"network of emg.py": stored["people"], "network of emg.py as worn": stored["as_worn"]["people"]}
     references |= {name: floor["people"] for name, floor in stored["floors"].items()}
@@ -76,28 +102,29 @@ def main() -> None:
         "command": "python experiments/gestures/sequences.py",
         **provenance(HERE),
         "num_steps": NUM_STEPS,
-        "fold_0": {name: {**summary(one["people"]), **one} for name, one in first.items()},
-        "fold_0_references": {name: summary(one) for name, one in same.items()},
-        "best_on_validation": best,
-        "five_folds": {
-            "num_people": len(people),
-            **summary(people),
-            "people": people,
-            "against": {name: compared(people, others) for name, others in references.items()},
+        "fold_0": {
+            name: {**summary(one["people"]), **one, "against": against(one["people"], references)}
+            for name, one in first.items()
         },
+        "fold_0_references": {name: summary(one) for name, one in same.items()},
+        "not_trained": [name for name in NETWORKS if name not in first],
+        "best_on_validation": best,
+        "folds_of_best": len(folds),
     }
+    if len(folds) == NUM_FOLDS:
+        people = {name: value for one in folds for name, value in one["people"].items()}
+        all_people = {"num_people": len(people), **summary(people), "people": people}
+        results["five_folds"] = all_people | {"against": against(people, references)}
     write_json(HERE / "sequences.json", results)
     for name, one in results["fold_0"].items():
         low, high = one["balanced_accuracy_ci95"]
         told = f"validation {one['validation_accuracy']:.3f}, fold 0 {one['balanced_accuracy']:.3f}"
-        print(f"{name:16} {told} ({low:.3f} to {high:.3f})")
+        print(f"{name:16} {told} ({low:.3f} to {high:.3f})", one["cost"].get("shared_parameters"))
     for name, one in results["fold_0_references"].items():
         print(f"{name:26} fold 0 {one['balanced_accuracy']:.3f}")
-    low, high = results["five_folds"]["balanced_accuracy_ci95"]
-    print(f"{best}, five folds: {results['five_folds']['balanced_accuracy']:.3f} ({low:.3f} to {high:.3f})")
-    for name, one in results["five_folds"]["against"].items():
+    for name, one in results.get("five_folds", {"against": {}})["against"].items():
         low, high = one["difference_ci95"]
-        print(f"  less {name}: {one['difference']:+.3f} ({low:+.3f} to {high:+.3f}), above in {one['above']}")
+        print(f"{best} less {name}: {one['difference']:+.3f} ({low:+.3f} to {high:+.3f}), above in {one['above']}")
 
 
 if __name__ == "__main__":
