@@ -10,7 +10,7 @@ from results_blocks import MISSING, TASKS, UNKNOWN_TRUTH, Block, joined, over_se
 
 TITLES = {
     "synthetic": "Four synthetic animals, 20 ms",
-    "steinmetz": "Nine sessions of three mice, 20 ms",
+    "steinmetz": "Nine sessions of three mice, 20 ms, the first of each mouse scored",
     "allen": "Eight mice, 250 ms",
     "monkeys": "A monkey, two days, 100 ms",
     "monkeys_passes": "A monkey, two days, 100 ms, at most 100 passes over the trials",
