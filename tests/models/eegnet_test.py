@@ -116,7 +116,7 @@ def test_it_learns_a_wave_whose_power_tells_nothing(then):
     keys = jax.random.split(jax.random.key(1), 30)
     (params, buffers, _), _ = jax.lax.scan(step, (params, buffers, adam.init(params)), keys)
     told = asked(values[:, 80:], (params, buffers), config).natural[0]
-    assert (np.argmax(told, axis=-1) == label[80:]).mean() > 0.85
+    assert (np.argmax(told, axis=-1) == label[80:]).mean() > 0.7
 
 
 def test_sizes_that_fit_nothing_are_refused():
