@@ -21,19 +21,24 @@ _OBJECTIVES = {
     "contrastive": (False, "recordings are paired with what was heard"),
     "mixco": (False, "recordings are paired with what was seen"),
     "ctc": (False, "texts are the targets"),
+    "joint": (True, "some of stimulus, activity and behaviour are predicted from the others"),
     "supervised": (False, "labels are the targets"),
     "events": (False, "times of events are the targets"),
     "velocity": (False, "velocities of movement are the targets"),
     "responses": (False, "responses are predicted from what was seen"),
 }
 _GENERIC = {
-    **dict.fromkeys(("ndt", "ndt_linear", "ndt2", "stndt", "poyo", "causal_lm"), "a transformer"),
+    **dict.fromkeys(
+        ("ndt", "ndt_linear", "ndt2", "stndt", "poyo", "joint", "causal_lm"), "a transformer"
+    ),
     **dict.fromkeys(("ssm", "possm"), "a state-space model"),
     "lfads": "a recurrent network",
-    "sequence": "recurrent, convolutional or attention layers over frames",
+    **dict.fromkeys(
+        ("sequence", "ring"), "recurrent, convolutional or attention layers over frames"
+    ),
     "mindeye": "a residual network",
     "perceptron": "a multi-layer perceptron",
-    **dict.fromkeys(("signals", "eeg", "twin"), "a convolutional network"),
+    **dict.fromkeys(("signals", "eeg", "eegnet", "twin"), "a convolutional network"),
 }
 _OPEN = (
     *("cc0", "cc by", "creative commons attribution", "public domain", "odbl", "odc by"),

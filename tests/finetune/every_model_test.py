@@ -14,7 +14,7 @@ from neurojax.data.real_values import from_values
 from neurojax.data.store import roster, stimuli
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.store.sessions import from_counts
-from neurojax.data.synthetic import nsd, speech_eeg, v1
+from neurojax.data.synthetic import loops, nsd, speech_eeg, v1
 from neurojax.errors import InputError
 from neurojax.files import read_json, write_json
 from neurojax.finetune import begin, inherit, release
@@ -41,6 +41,7 @@ DECLARED = {
     "eegnet": "eeg.py:eegnet",
     "twin": "twin.py",
     "mindeye": "mindeye.py",
+    "joint": "joint.py",
 }
 
 FEW = nsd.NsdSpec(num_sessions=1, trials_per_session=4, num_validation=1, num_test=2, num_repeats=1, most_voxels=3)
@@ -58,6 +59,8 @@ def sessions_of(source):
         return speech_eeg.sessions(speech_eeg.SpeechSpec(2, 4, 4, 2, num_sensors=3), 0)
     if source == "betas":
         return nsd.sessions(FEW, 0)[:2]
+    if source == "joint":
+        return loops.sessions(loops.LoopSpec(num_units=3, num_bins=4, num_train=4, num_validation=1, num_test=2), 0)
     if source == "stimuli":
         spec = v1.V1Spec(2, 0, 3, 4, 2, 2, 2, "medium", 24)
         images, kind = v1.stimuli(spec, 0)
