@@ -52,6 +52,12 @@ def headset() -> Iterator[Block]:
     for method in (*methods, "model"):
         cells = [with_ends(found[name][method], "mean_of_parts") if method in found[name] else "" for name in PARTS]
         rows.append((method if method == "model" else f"floor: {method}", cells))
+    waves = json.loads((HERE / "eeg_real" / "eegnet.json").read_text())
+    for network in ("eegnet", "eegnet_conformer"):
+        own = waves.get(network, {})
+        cells = [with_ends(own[name], "mean_of_parts") if name in own else "" for name in PARTS]
+        if own:
+            rows.append((f"`eeg.py:{network}`", cells))
     yield Block(
         "EEG of a headset with four electrodes, two classes",
         "`emg.py:filters` on EEG",
