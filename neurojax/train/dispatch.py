@@ -167,7 +167,8 @@ def program(
 
     leaves, structure = jax.tree.flatten(places)
     driven = (config.microbatches, config.steps_per_dispatch)
-    compiled = _compiled(run_step, recipe, *driven, feed.unpack, tuple(leaves), structure)
+    any_seed = dataclasses.replace(recipe, seed=0)  # a step takes it from the state
+    compiled = _compiled(run_step, any_seed, *driven, feed.unpack, tuple(leaves), structure)
     if config.steps_per_dispatch == 1:
         return lambda state, run, votes: compiled(state, feed.place(run.made), feed.resident, votes)
     return lambda state, run, votes: compiled(

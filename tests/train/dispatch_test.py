@@ -1,10 +1,14 @@
 """Which batches go to the devices together; what is then learned is told in loop_test.py."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
 
 from neurojax.errors import InputError
-from neurojax.train import dispatch
+from neurojax.train import dispatch, loop, sharding
+from neurojax.train.step import run_step
 from tests.configs_for_tests import loop_config
 
 
@@ -42,3 +46,18 @@ def test_several_steps_need_the_counts_on_the_device():
         loop_config(steps_per_dispatch=4)
     with pytest.raises(InputError, match="train.steps_per_dispatch=0; expected at least 1"):
         loop_config(steps_per_dispatch=0, placement="device")
+
+
+def test_runs_of_other_seeds_take_one_program(recipe, source):
+    """A step takes the seed from the state: it would otherwise be traced and compiled for each."""
+    config, mesh = loop_config(placement="host", steps_per_dispatch=1), sharding.make_mesh(1, 1)
+    feed, traced = dispatch.feed_of(source, config, mesh), set()
+    dispatch._compiled.cache_clear()
+    for seed in (0, 5):
+        own = dataclasses.replace(recipe, seed=seed)
+        state = loop.abstract_state(own, source.facts, mesh)
+        dispatch.program(own, config, feed, jax.tree.map(lambda leaf: leaf.sharding, state))
+        step = jax.make_jaxpr(lambda state, batch, own=own: run_step(state, batch, own))
+        traced.add(str(step(state, source.batch(0))))
+    assert (dispatch._compiled.cache_info().misses, dispatch._compiled.cache_info().hits) == (1, 1)
+    assert len(traced) == 1
