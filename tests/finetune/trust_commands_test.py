@@ -55,9 +55,10 @@ def test_an_audit_of_a_run_has_every_item_and_its_bounds(audited, run):
     assert json.loads(json.dumps(again)) == audited
 
 
-def test_a_run_of_pictures_has_no_inputs_to_replace():
-    config = {"eval": {"evaluator": "image_retrieval"}}
-    with pytest.raises(InputError, match="cannot do yet for a run of eval.evaluator=image_retrieval; its own controls"):
+@pytest.mark.parametrize("name", audit.NOT_AUDITED)
+def test_a_run_of_pictures_or_nodes_has_no_inputs_to_replace(name):
+    config = {"eval": {"evaluator": name}}
+    with pytest.raises(InputError, match=f"cannot do yet for a run of eval.evaluator={name}; its own controls"):
         audit.of_run(None, config, None, 0)
 
 
