@@ -78,7 +78,8 @@ def draw(results: dict) -> bytes:
         for part, what in ((upper, "CPU seconds"), (lower, "memory (MB, estimated)")):
             part.set(xscale="log", yscale="log")
             style.finish(part, words, what if column == 0 else "")
-            part.legend(title="fitted exponents", fontsize=7, title_fontsize=7)
+            part.set_ylim(top=part.get_ylim()[1] * 100)  # the legend above the lines
+            part.legend(loc="upper left", title="fitted exponents", fontsize=7, title_fontsize=7)
     return style.png_bytes(figure)
 
 
