@@ -74,7 +74,8 @@ SMALL = synthetic.SyntheticSpec(
 )
 # not longer than configs/mtm.py trains on so few trials: what is trained more over-fits them
 OF_RECORDINGS = {"steinmetz": 120.0, "allen": 120.0, "monkeys": 20.0, "monkeys_passes": 20.0}
-# over the training trials, as configs/mtm.py has it; else none. The first monkeys were run without, mice never.
+# over the training trials, as configs/mtm.py has it; else none. The first monkeys were run without, and LFADS on the
+# Allen mice, whose config had no such entry then.
 MOST_PASSES = {"monkeys_passes": 100.0, "allen": 100.0, "steinmetz": 100.0}
 SIZES = {
     "smoke": Size(SMALL, dict.fromkeys(("synthetic", *AGAIN), 0.5), 20),
