@@ -2,6 +2,7 @@
 
     python experiments/joint/run.py --part=medium,low,high     # made-up loops of seed 1 at three levels of noise
     python experiments/joint/run.py --part=reaching            # a macaque that reaches, two days; needs NEUROJAX_DATA
+    python experiments/joint/run.py --part=medium --again      # scores the finished run once more, trains nothing
 
 Each part writes its own entry of results.json; trainings resume. What can be reached at most, committed before any
 training, is in ceilings.json; there the covariance is averaged over, here the exact mean answers the same test trials.
@@ -21,7 +22,8 @@ from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.data.synthetic import loops
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
-from neurojax.train.run import train_and_evaluate
+from neurojax.train.run import evaluate_run, train_and_evaluate
+from neurojax.train.run_folder import load_data
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -68,10 +70,15 @@ def _day(name: str) -> Session:
     )
 
 
-def measured(part: str, runs: Path) -> dict[str, Any]:
+def measured(part: str, runs: Path, again: bool) -> dict[str, Any]:
     dataset = reaching() if part == "reaching" else None
     assert part == "reaching" or part in loops.NOISES, part
-    record = train_and_evaluate(config_of(part), runs / part, dataset=dataset)
+    config = config_of(part)
+    if again:
+        dataset = dataset or load_data(config)
+        record = evaluate_run(runs / part, config, dataset)
+    else:
+        record = train_and_evaluate(config, runs / part, dataset=dataset)
     block = record["joint"]
     kept = {name: block[name] for name in ("patterns", "least_share_of_ceiling", "influence")}
     return kept | {"step": record["step"], "parameters": record["cost"], "config_hash": record["config_hash"]}
@@ -80,14 +87,21 @@ def measured(part: str, runs: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", default="medium")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--runs", type=Path, default=Path("runs/joint"))
     options = parser.parse_args()
     about = provenance(HERE)  # before results.json, which is in the repository, grows
+    path = HERE / "results.json"
     for part in options.part.split(","):
         start = time.process_time()
-        found = measured(part, options.runs)
+        found = measured(part, options.runs, options.again)
+        own_cpu_s = time.process_time() - start
+        known = read_json(path) if path.is_file() else {}
         entry = {"command": f"python experiments/joint/run.py --part={part}", **about, "found": found}
-        entry["cpu_s"] = time.process_time() - start
-        path = HERE / "results.json"
-        write_json(path, (read_json(path) if path.is_file() else {}) | {part: entry})
-        print(part, found["least_share_of_ceiling"], f"{entry['cpu_s']:.0f} CPU s", flush=True)
+        entry["cpu_s"] = own_cpu_s
+        if options.again:  # its training is that of the entry before, which held an evaluation too
+            trained = known[part].get("trained") or {key: known[part][key] for key in ("command", "commit", "cpu_s")}
+            entry |= {"command": f"{entry['command']} --again", "trained": trained}
+            entry["cpu_s"] += trained["cpu_s"]
+        write_json(path, known | {part: entry})
+        print(part, found["least_share_of_ceiling"], f"{own_cpu_s:.0f} CPU s", flush=True)

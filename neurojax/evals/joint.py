@@ -3,8 +3,8 @@
 An evaluator; see evals.spikes for what its five functions are for. For each pattern of given nodes
 (`objectives.joint`) the share of variance of each node that is asked, R2 = 1 - squared error /
 squares about the train mean, over all channels and bins of the test trials; channels are
-standardised, so that all weigh alike. Beside it ridge regression fitted for that pattern alone,
-the mean of each bin, and, of made-up loops, the exact conditional mean.
+standardised, so that all weigh alike. Beside it ridge regression fitted for that pattern alone, a
+penalty for each node, the mean of each bin, and, of made-up loops, the exact conditional mean.
 """
 
 import functools
@@ -78,7 +78,8 @@ def evaluate(
     Returns:
         {"joint": {"patterns": {name: {"given", "past", "trained", "asked": {node: {"r2", "r2_se",
         "r2_ci95", "floors": {name: {"r2"}}, "ceiling", "share_of_ceiling"}}}},
-        "least_share_of_ceiling", "sessions", "influence"}}; ceilings are None of recordings.
+        "least_share_of_ceiling", "sessions", "influence"}}; ceilings are None of recordings, and a
+        floor is missing where a session has fewer than two trials to fit it to.
 
     Raises:
         InputError: another objective, sizes other than the run's, or a test trial was trained on.
@@ -114,8 +115,8 @@ def evaluate(
             told = {"model": predicted(model, source, name, number, settings["trials_per_pass"])}
             if floors:
                 told |= joint_readers.ridge(source, number, ask, tested)
-            if joint_readers.is_made_up(session):
-                told["exact"] = joint_readers.exact(source, number, tested)
+            if (best := joint_readers.exact(source, number, tested)) is not None:
+                told["exact"] = best
             _require_no_influence(model, source, name, number, seed)
             for reader, values in told.items():
                 for node, own in _errors(source, number, tested, values).items():
@@ -169,11 +170,8 @@ def _channels(source, number: int, natural: np.ndarray) -> np.ndarray:
 def _errors(source, number: int, tested: Asked, values: np.ndarray) -> dict[str, np.ndarray]:
     """Node -> (squared error, squares about the train mean) of each trial, float64 [trials, 2]; of
     nodes that are asked."""
-    facts, units = source.facts, source.sessions[number].num_units
-    ends = np.cumsum((facts.num_features, units, facts.num_targets))
     found = {}
-    for node, stop, start in zip(NODES, ends, (0, *ends[:-1]), strict=True):
-        own = slice(start, stop)
+    for node, own in joint_readers.columns(source, number).items():
         entries = tested.asked[..., own]
         if entries.any():
             true = tested.values[..., own].astype(np.float64)
@@ -196,10 +194,12 @@ def _block(patterns: dict[str, Any], sums: Mapping, seed: int) -> dict[str, Any]
         for node in NODES:
             if (name, node, "model") not in sums:
                 continue
+            # A mean over some of the sessions is no bar for one over all of them.
+            number = len(sums[name, node, "model"])
             of = {
                 reader: _mean([_r2(one) for one in sums[name, node, reader]])
                 for reader in ("model", "ridge", "bin_mean", "exact")
-                if (name, node, reader) in sums
+                if len(sums.get((name, node, reader), ())) == number
             }
             own: dict[str, Any] = {"r2": of["model"]}
             own |= _interval(sums[name, node, "model"], of["model"], seed)

@@ -48,6 +48,14 @@ class Config(batching.BatchingConfig):
                 any(getattr(self, name)),
                 f"data.{name} is empty; name a behaviour or a condition of the sessions",
             )
+        names = (*self.stimulus, *self.behaviour)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        require(
+            not twice,
+            f"data.stimulus={','.join(self.stimulus)} and data.behaviour="
+            f"{','.join(self.behaviour)} name {', '.join(twice)} twice, so that what is asked "
+            "would be given; name each once",
+        )
 
 
 class Columns(NamedTuple):
@@ -72,6 +80,7 @@ class JointSource:
         sessions, table, layout: the recordings, and who owns which rows.
         trials_per_batch: B.
         nodes: of each session, node -> `Columns`.
+        names: node -> columns of the sessions it is made of; of stimulus and behaviour.
     """
 
     def __init__(self, sessions: Sequence[Session], config: Config, seed: int, table, new_until):
@@ -81,6 +90,7 @@ class JointSource:
         self.layout = Layout.of(sessions, self.table)
         self.trials_per_batch = config.trials_per_batch
         self.nodes = [_nodes_of(session, config) for session in sessions]
+        self.names = {node: getattr(config, node) for node in NODES[::2]}
         sizes = {node: [own[node].values.shape[1] for own in self.nodes] for node in NODES[::2]}
         for node, found in sizes.items():
             require(
@@ -234,7 +244,7 @@ def _column(session: Session, name: str, node: str) -> tuple[np.ndarray, np.ndar
     """(values float32 [bins, C], valid bool [bins]) of a behaviour, or of a condition by trial."""
     where = f"session {session.session_id}"
     if name in session.behaviour:
-        held = np.asarray(session.behaviour[name], np.float32)
+        held = _as_float32(session.behaviour[name])
         held = held.reshape(len(held), -1)
         valid = np.asarray(session.behaviour_valid[name]) & np.isfinite(held).all(1)
         return np.where(valid[:, None], held, 0), valid
@@ -252,10 +262,16 @@ def _column(session: Session, name: str, node: str) -> tuple[np.ndarray, np.ndar
     num_bins = len(session.values if session.observation == "real" else session.counts)
     values, valid = np.zeros((num_bins, 1), np.float32), np.zeros(num_bins, bool)
     spans = (session.trial_start_bin.tolist(), session.trial_num_bins.tolist())
-    for start, size, value in zip(*spans, told.astype(float).tolist(), strict=True):
+    for start, size, value in zip(*spans, _as_float32(told).tolist(), strict=True):
         if np.isfinite(value):
             values[start : start + size], valid[start : start + size] = value, True
     return values, valid
+
+
+def _as_float32(values: np.ndarray) -> np.ndarray:
+    """Infinite where a number is too large for it, and by that unknown."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values).astype(np.float32)
 
 
 def _standardised(session: Session, values, valid, clip_sd: float) -> Columns:

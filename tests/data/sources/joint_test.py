@@ -80,3 +80,22 @@ def test_sessions_that_lack_a_node_are_refused_in_one_sentence():
         opened(changed(behaviour_valid=one.behaviour_valid | {"behaviour": np.zeros(76, bool)}))
     with pytest.raises(InputError, match=r"data.behaviour is empty"):
         dataclasses.replace(CONFIG, behaviour=("",))
+
+
+def test_a_column_that_is_given_and_asked_is_refused():
+    with pytest.raises(
+        InputError, match="data.behaviour=behaviour,stimulus name stimulus twice, so that what is asked"
+    ):
+        dataclasses.replace(CONFIG, behaviour=("behaviour", "stimulus"))
+
+
+@pytest.mark.parametrize("huge", [1e300, -np.inf, np.nan])
+def test_a_condition_too_large_for_float32_is_not_known(huge):
+    contrast = np.linspace(0, 1, 19)
+    contrast[1] = huge
+    source = opened(
+        [one.with_fields(conditions={"contrast": contrast}) for one in loop_sessions()], stimulus=("contrast",)
+    )
+    batch = source.padded(0, np.arange(3), 4)
+    assert batch.trials["node_valid"][0, :3, 0].all(-1).tolist() == [True, False, True]
+    assert np.isfinite(batch.trials["stimulus"]).all() and len(np.unique(batch.trials["stimulus"])) == 3
