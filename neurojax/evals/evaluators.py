@@ -9,7 +9,8 @@ from neurojax import by_name
 
 SPIKES = "spikes"
 # see evals.spikes, which says what each is for; one may also have beside(dataset, root, folder,
-# settings, seed), the context of what needs no model and can be done while a run is trained
+# settings, seed), the context of what needs no model and can be done while a run is trained, and
+# require_unseen(sessions, trained), what its task asks of what is tested, see evals.unseen
 NEEDS = ("about", "prepare", "evaluate", "show", "draw")
 
 

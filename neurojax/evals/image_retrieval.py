@@ -22,7 +22,7 @@ from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import nsd
 from neurojax.errors import require
-from neurojax.evals import floor_names, leaks, picture_scores
+from neurojax.evals import floor_names, leaks, picture_scores, unseen
 from neurojax.report import picture_report
 
 FLOORS = ("ridge", "in_context")
@@ -30,6 +30,7 @@ PRIORS = ("people of the data", "people of the run", "flat")  # who says how vox
 SHUFFLES = 3  # of the brains of a person
 STRIPS = 4  # test pictures of the first person that a report shows
 Log = Callable[[str], Any]
+require_unseen = unseen.require_unseen_pictures  # as every evaluator may ask, see `evals.unseen`
 
 
 class Test(NamedTuple):
@@ -114,7 +115,9 @@ def evaluate(
             run or of one it was fine-tuned from, or the embeddings have another size than the
             run's.
     """
-    leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
+    trained = trained_trials.read(folder)
+    leaks.require_unseen(dataset.sessions, trained, dataset.digests)
+    require_unseen(dataset.sessions, trained)
     source = betas.open_source(dataset.sessions, model.source_config, seed)
     known = model.facts.get("num_targets")
     require(

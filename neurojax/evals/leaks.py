@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data import pictures
 from neurojax.data.observed import entries_of
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
@@ -144,14 +143,6 @@ def require_unseen(
                 "would mean nothing; evaluate it on the split it was trained with, or train it "
                 "again with this one"
             )
-        seen_by = trained.shown if trained else frozenset()
-        again = pictures.shown(session, TEST) & seen_by if seen_by else ()
-        require(
-            not again,
-            f"the run, or one it was fine-tuned from, was trained on {len(again)} of the test "
-            f"pictures of session {session.session_id}, shown to other people; keep one set of "
-            "test pictures for everybody, or start from another run",
-        )
 
 
 def require_train_normalisation(

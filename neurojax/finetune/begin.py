@@ -16,7 +16,7 @@ from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.store.trained_trials import Trained
 from neurojax.errors import InputError, require
-from neurojax.evals import leaks
+from neurojax.evals import unseen
 from neurojax.finetune import adapters, closed_form, first_state, inherit, release
 from neurojax.finetune.weights import Weights
 from neurojax.runs.manifest import read_manifest, steps_on_disk
@@ -113,7 +113,7 @@ def begin_from(
         )
 
     tuning = _tuning(config, dataset, source.entries, _origin_of(source), state, log)
-    _require_not_trained(dataset, source.table, source.trained)
+    _require_not_trained(config["eval"], dataset, source.table, source.trained)
     return tuning
 
 
@@ -129,12 +129,16 @@ def _require_same_files(start: Path, dataset: Dataset) -> None:
 
 
 def _require_not_trained(
-    dataset: Dataset, table: Sequence[Mapping[str, Any]], trained: Trained | None
+    asked: Mapping[str, Any],
+    dataset: Dataset,
+    table: Sequence[Mapping[str, Any]],
+    trained: Trained | None,
 ) -> None:
     """A new session that holds trials of an old one, or their time, is no new animal; a tested
     trial was not trained on.
 
     Args:
+        asked: the `eval` block, whose evaluator may ask more of what is tested.
         dataset: to train on and to test.
         table: rows of the weights they start from.
         trained: what those weights were trained on; None where not known, and nothing is checked.
@@ -154,7 +158,7 @@ def _require_not_trained(
                 f"{session.num_trials} trials are some that the run it starts from was trained "
                 "on, or share time with one; leave the session out"
             )
-    leaks.require_unseen(dataset.sessions, trained, dataset.digests)
+    unseen.require_unseen(asked, dataset.sessions, trained, dataset.digests)
 
 
 def _tuning(

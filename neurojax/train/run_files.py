@@ -12,7 +12,7 @@ from neurojax.data.store.dataset import Dataset
 from neurojax.data.store.session_format import Digests, digests_of
 from neurojax.data.store.trained_trials import Trained
 from neurojax.errors import InputError, require
-from neurojax.evals import leaks
+from neurojax.evals import unseen
 from neurojax.files import json_bytes, told
 from neurojax.finetune import release
 from neurojax.finetune.weights import Weights
@@ -123,7 +123,7 @@ def _files_of_run(
     before = _trained_before(folder, config, bool(trained), base)
     doubts = _units_not_known(folder, dataset, before, digests) if trained else []
     # as evaluation asks, but before training
-    leaks.require_unseen(dataset.sessions, before, digests)
+    unseen.require_unseen(config["eval"], dataset.sessions, before, digests)
     contents = {workdir.CONFIG_NAME: workdir.config_bytes(*known, [*notes, *doubts])}
     contents |= dataset.files_of_run
     if allow_dataset_change or not (trained and (folder / roster.ROSTER_NAME).is_file()):

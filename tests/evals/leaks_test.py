@@ -11,7 +11,7 @@ from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store import trained_trials
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.evals import activity, leaks, protocols
+from neurojax.evals import activity, leaks, protocols, unseen
 
 REGIONS = ["CA1", "LP", "CA1", "root", "CA1", "VISp", "VISp", "CA1", "LP"]
 
@@ -179,6 +179,24 @@ def test_trials_that_were_trained_on_are_refused_whatever_their_split_says_now(t
     with pytest.raises(InputError, match=r"trained on 1 test trial of session mouse \(5\)"):
         leaks.require_unseen([sessions[0], swapped], trained)
     assert trained_trials.read(tmp_path / "older") is None
+
+
+def test_pictures_that_come_again_are_no_leak_where_no_picture_is_asked_for(tmp_path):
+    """One animal that sees five pictures again and again, in train and test: what is scored are its spikes."""
+    session = make_session()
+    picture = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    of_trial = np.repeat(np.arange(session.num_trials) % 5, session.trial_num_bins)
+    session = session.with_fields(
+        behaviour={"embedding": picture[of_trial]}, behaviour_valid={"embedding": np.ones(len(of_trial), bool)}
+    )
+    trained_trials.write(tmp_path, [session])
+    trained = trained_trials.read(tmp_path)
+    assert len(trained.shown) == 5
+    leaks.require_unseen([session], trained)
+    unseen.require_unseen({"evaluator": "spikes"}, [session], trained)
+    unseen.require_unseen({}, [session], trained)
+    with pytest.raises(InputError, match=r"trained on 4 of the test pictures of session rat; keep one set of test"):
+        unseen.require_unseen({"evaluator": "image_retrieval"}, [session], trained)
 
 
 @pytest.mark.parametrize(
