@@ -7,8 +7,9 @@ import numpy as np
 
 from neurojax.data.binning import whole_numbers
 from neurojax.data.observed import intervals_of
+from neurojax.data.row_blocks import CheckedMap
 from neurojax.data.session import Session
-from neurojax.data.store.observation_rules import VALUE_DTYPES, check_finite
+from neurojax.data.store.observation_rules import check_finite
 from neurojax.data.store.session_fields import columns, labels, plain_array, seconds, split_codes
 from neurojax.data.store.session_rules import (
     check_info,
@@ -39,8 +40,7 @@ def from_values(
 
     Args:
         values: numbers [samples, C], NaN or masked where a channel was not observed; kept as
-            float16 where that holds every one of them exactly (an 8-bit converter), else float32;
-            a memory map of either is kept as it is.
+            float16 where that holds every one of them exactly (an 8-bit converter), else float32.
         sampling_hz: samples per second.
         unit: of the values, "uV", or "a.u." where it is not known.
         session_id: letters, digits, `.`, `_`, `-`.
@@ -98,7 +98,8 @@ def from_values(
 def _values(values: Any, where: str) -> tuple[np.ndarray, np.ndarray | None]:
     """(float16 or float32 [samples, C], C order: the smaller one that loses nothing, 0 where NaN;
     what was observed, bool of that shape, None where all was)."""
-    if isinstance(values, np.memmap) and values.dtype in VALUE_DTYPES and values.ndim == 2:
+    # Of a reader, which knows them already. Any other map may hold NaN, and may be written to.
+    if isinstance(values, CheckedMap):
         check_finite(values, where)
         return values, None
     given = plain_array(values, "values", where)

@@ -8,6 +8,11 @@ import numpy as np
 BLOCK_BYTES = 2**22
 
 
+class CheckedMap(np.memmap):
+    """Samples that a reader has looked at and put into a file of its own: 0 where none was
+    observed, no precision more than they need. Opened to be read alone."""
+
+
 def rows_of(row_bytes: int) -> int:
     """Rows of so many bytes that a block has, one or more."""
     return max(1, BLOCK_BYTES // max(1, row_bytes))
@@ -28,7 +33,12 @@ def row_blocks(array: np.ndarray, rows: int | None = None) -> Iterator[tuple[int
 
 
 def let_go(array: np.ndarray) -> None:
-    """Gives the pages of a memory map back to the system, which reads them again when asked."""
+    """Gives the pages of a memory map back to the system, which reads them again when asked.
+
+    Of a map that may have been written to it leaves them where they are: what is changed in a
+    private one (mode "c") stands in memory alone.
+    """
     mapped = getattr(array, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+    only_read = getattr(array, "mode", None) == "r"
+    if mapped is not None and only_read and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

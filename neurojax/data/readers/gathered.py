@@ -13,7 +13,7 @@ import numpy as np
 
 from neurojax.data.observed import ObservedIntervals
 from neurojax.data.readers.signals import without_fill
-from neurojax.data.row_blocks import row_blocks
+from neurojax.data.row_blocks import CheckedMap, row_blocks
 from neurojax.errors import require
 
 
@@ -167,7 +167,7 @@ class Store:
         """All rows, once the file is closed."""
         if self._path is None:
             return self._array
-        return np.memmap(self._path, self._dtype, "r", 0, self._shape)
+        return CheckedMap(self._path, self._dtype, "r", 0, self._shape)
 
     def remove(self) -> None:
         """Its file goes; what was mapped of it can still be read."""
