@@ -39,17 +39,30 @@ def found(probability: np.ndarray, frame_s: float, threshold: float, apart_s: fl
     return sorted(events)
 
 
-def error(said: Sequence[Event], true: Sequence[Event], tolerance_s: float) -> float:
-    """Event error: missed, invented and mistaken events, as few as explain it, over the true ones.
+def error(
+    said: Sequence[Sequence[Event]], true: Sequence[Sequence[Event]], tolerance_s: float
+) -> float:
+    """Event error: `mistakes` over the true events. As for words, it may pass 1.
 
-    A said event can stand for a true one within the tolerance of its time, and in their order: it
-    is right where the kinds agree, and one mistake where they do not; what stands for nothing is
-    one mistake each. As for words, the error may pass 1.
+    Args:
+        said, true: events of each of a few windows, in the same order.
+        tolerance_s: see `mistakes`.
 
     Raises:
         InputError: no event was there.
     """
-    require(len(true) > 0, "no event was there to be found; expected one or more")
+    number = sum(map(len, true))
+    require(number > 0, "no event was there to be found; expected one or more")
+    return sum(mistakes(*own, tolerance_s) for own in zip(said, true, strict=True)) / number
+
+
+def mistakes(said: Sequence[Event], true: Sequence[Event], tolerance_s: float) -> int:
+    """Missed, invented and mistaken events of one window, as few as explain what was said.
+
+    A said event can stand for a true one within the tolerance of its time, and in their order: it
+    is right where the kinds agree, and one mistake where they do not; what stands for nothing is
+    one mistake each. Takes as many steps as there are pairs of a said and a true event.
+    """
     said, true = sorted(said), sorted(true)
     costs = np.arange(len(said) + 1, dtype=float)  # of the first said events, no true one
     for one in true:
@@ -59,4 +72,4 @@ def error(said: Sequence[Event], true: Sequence[Event], tolerance_s: float) -> f
             near = abs(other.time_s - one.time_s) <= tolerance_s
             paired = before[place] + (other.kind != one.kind) if near else np.inf
             costs[place + 1] = min(paired, before[place + 1] + 1, costs[place] + 1)
-    return float(costs[-1] / len(true))
+    return int(costs[-1])

@@ -53,11 +53,14 @@ def test_events_begin_where_a_probability_comes_over_the_threshold():
 
 def test_event_error_of_worked_examples():
     true = [Event(1.0, 0), Event(2.0, 1), Event(3.0, 0), Event(4.0, 1)]
-    assert error(true, true, 0.1) == 0
+    assert error([true], [true], 0.1) == 0
     late = [Event(one.time_s + 0.05, one.kind) for one in true]
-    assert error(late, true, 0.1) == 0 and error(late, true, 0.01) == 2  # four missed, four invented
+    assert error([late], [true], 0.1) == 0 and error([late], [true], 0.01) == 2  # four missed, four invented
     # 1.0 right, 2.0 mistaken for another kind, 3.0 missed, 4.0 right, 5.0 invented: three of four.
     said = [Event(1.0, 0), Event(2.0, 0), Event(4.0, 1), Event(5.0, 1)]
-    assert error(said, true, 0.1) == 0.75 and error([], true, 0.1) == 1
+    assert error([said], [true], 0.1) == 0.75 and error([[]], [true], 0.1) == 1
+    # An event of one window stands for none of another: one is missed, one invented; over two true ones.
+    assert error([true[:1], true[:1]], [[], true[:2]], 0.1) == 1
+    assert error([true, said], [true, true], 0.1) == 3 / 8
     with pytest.raises(InputError, match="no event was there"):
-        error(said, [], 0.1)
+        error([said], [[]], 0.1)
