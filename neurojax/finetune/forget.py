@@ -183,9 +183,13 @@ def _trained(
             digests = set(trained_trials.telling_digests(session, TRAIN))
             (own if name in names else others).update(digests)
         own = (own - others) & source.trained.digests
-        seen = {name: pictures.shown(session, TRAIN) for name, session in at_hand.items()}
-        kept = set().union(*(seen[name] for name in seen if name not in names))
-        shown = shown - set().union(*(seen[name] for name in names)).difference(kept)
         removed = len(own)
+        # Others may have seen the same pictures: which ones is known where all are at hand. Without
+        # a digest a later person would be tested on a picture that these weights were trained on.
+        everybody = listed | {one.session_id for one in source.trained.recordings}
+        if source.origin is None and everybody <= set(at_hand):
+            seen = {name: pictures.shown(session, TRAIN) for name, session in at_hand.items()}
+            kept = set().union(*(seen[name] for name in seen if name not in names))
+            shown = shown - set().union(*(seen[name] for name in names)).difference(kept)
     rest = tuple(one for one in source.trained.recordings if one.session_id not in names)
     return Trained(source.trained.digests - own, rest, False, shown), removed

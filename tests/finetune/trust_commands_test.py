@@ -218,6 +218,37 @@ def test_a_subject_is_forgotten_and_the_rest_is_equal_to_the_bit(run, exported, 
         assert proof["trial_digests_removed"] is None and "digests of trials remain" in said
 
 
+def test_pictures_are_forgotten_only_where_all_who_may_have_seen_them_are_at_hand(run, area):
+    """Two animals: one picture is each one's own, one is of both. A run from another keeps what its animals saw."""
+    picture = np.eye(3, dtype=np.float32)
+    sessions = []
+    for number, session in enumerate(open_dataset(area / "known").sessions):
+        which = np.repeat(np.where(np.arange(session.num_trials) % 2, number, 2), session.trial_num_bins)
+        sessions.append(
+            session.with_fields(
+                behaviour={"embedding": picture[which]}, behaviour_valid={"embedding": np.ones(len(which), bool)}
+            )
+        )
+    own, rest = (forget.pictures.shown(session, 0) for session in sessions)
+    assert len(own) == len(rest) == 2 and len(own & rest) == 1
+    found = read_run(run)
+    found = found._replace(trained=found.trained._replace(shown=frozenset(own | rest)))
+    subject = found.entries[0]["subject_id"]
+    assert found.entries[0]["session_id"] == sessions[0].session_id
+
+    def kept(source, recordings):
+        forgotten = forget.without(source, subject, recordings)
+        assert forgotten.proof["trial_digests_removed"] > 0  # of trials, which are nobody else's
+        return forgotten.weights.trained.shown
+
+    assert kept(found, sessions) == rest
+    assert kept(found._replace(origin={"sessions": []}), sessions) == own | rest
+    assert kept(found, sessions[:1]) == own | rest
+    ancestor = found.trained.recordings[1]._replace(session_id="of an earlier run")
+    longer = found.trained._replace(recordings=(*found.trained.recordings, ancestor))
+    assert kept(found._replace(trained=longer), sessions) == own | rest
+
+
 def test_who_is_not_there_cannot_be_forgotten_nor_everybody(run):
     found = read_run(run)
     with pytest.raises(InputError, match="no recording is of subject 'nobody'; these weights have rows of"):
