@@ -6,7 +6,7 @@
 
 Each is trained as `neurojax train --config=configs/emg.py:NAME` with 400 steps, a number set with the first of them on
 the people who validate fold 0 (those of fold 4); nothing is chosen by a tested person. Read as worn. Writes
-sequences.json.
+sequences.json, where each network has the commits that it was trained at (NAME_trained_at.json beside its run).
 """
 
 import argparse
@@ -47,6 +47,8 @@ def trained(name: str, fold: int, runs: Path, data: Path) -> dict:
     step("convert", "emg", str(data / "emg_myo_people"), f"--out={root}", f"--options=test_fold={fold}")
     argument, *more = NETWORKS[name]
     folder = folder_of(name, fold, runs)
+    if not (folder / "evaluation.json").exists():
+        note_commit(folder)
     step(
         "train", f"--config={REPOSITORY / 'configs' / 'emg.py'}:{argument}", f"--config.data.root={root}", *more,
         f"--config.train.num_steps={NUM_STEPS}", "--config.train.validate_every_steps=100", "--config.eval.floors=",
@@ -55,14 +57,29 @@ def trained(name: str, fold: int, runs: Path, data: Path) -> dict:
     return scores(folder)
 
 
+def trained_at(folder: Path) -> list[str]:
+    """Commits that a run was trained at: several where it went on at another one."""
+    path = folder.with_name(f"{folder.name}_trained_at.json")
+    if path.exists():
+        return read_json(path)["commits"]
+    return ["not known"] if folder.exists() else []
+
+
+def note_commit(folder: Path) -> None:
+    """Adds the commit of this checkout to those of a run that is about to be trained."""
+    commits = list(dict.fromkeys([*trained_at(folder), provenance(HERE)["commit"]]))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    write_json(folder.with_name(f"{folder.name}_trained_at.json"), {"commits": commits})
+
+
 def scores(folder: Path) -> dict:
-    """Of a run: its last validation, each tested person's balanced accuracy, what it cost."""
+    """Of a run: its last validation, each tested person's balanced accuracy, what it cost, where it was trained."""
     evaluation = read_json(folder / "evaluation.json")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     validated = [one["validation/label_accuracy"] for one in lines if "validation/label_accuracy" in one]
     people = {person: one["balanced_accuracy"] for person, one in evaluation["gestures"]["people"].items()}
-    cost = evaluation.get("cost", {})
-    return {"validation_accuracy": validated[-1], "people": people, "cost": cost}
+    shown = {"validation_accuracy": validated[-1], "people": people, "cost": evaluation.get("cost", {})}
+    return {"trained_at": trained_at(folder), **shown}
 
 
 def compared(people: dict[str, float], others: dict[str, float]) -> dict:
@@ -113,7 +130,8 @@ def main() -> None:
     }
     if len(folds) == NUM_FOLDS:
         people = {name: value for one in folds for name, value in one["people"].items()}
-        all_people = {"num_people": len(people), **summary(people), "people": people}
+        commits = list(dict.fromkeys(commit for one in folds for commit in one["trained_at"]))
+        all_people = {"trained_at": commits, "num_people": len(people), **summary(people), "people": people}
         results["five_folds"] = all_people | {"against": against(people, references)}
     write_json(HERE / "sequences.json", results)
     for name, one in results["fold_0"].items():
