@@ -14,8 +14,9 @@ from neurojax.report.figures import nodes
 HEAD = ["given", "asked", "R2", "ridge", "mean of the bin", "exact", "of exact"]
 ABOUT = (
     "R2 on test trials over all channels and bins of a node, about the train mean; in brackets "
-    "95 % intervals over test trials (bootstrap). Ridge: fitted to each pattern alone, a penalty for "
-    "each node; exact: the conditional mean of a loop that was made up, which nobody is closer than"
+    "95 % intervals over test trials (bootstrap). Ridge: fitted to each pattern alone, a penalty "
+    "for each node; exact: the conditional mean of a loop that was made up, which nobody is closer "
+    "than"
 )
 
 
@@ -86,7 +87,7 @@ def write(
         for pattern in block["patterns"].values()
         for node, one in pattern["asked"].items()
     ]
-    caption = "R2 of each node that is asked, by what is given: one model, and a ridge for each pattern."
+    caption = "R2 of each node that is asked, by what is given: one model, and a ridge a pattern."
     picture = score_page.Picture("joint", lambda: nodes.by_pattern(labels), caption)
     blocks = [page.table(HEAD, rows(block)), page.paragraph(ABOUT, soft=True)]
     sessions = [
