@@ -92,6 +92,8 @@ def glance(blocks: list[Block]) -> str:
         for name, cells in block.rows:
             label = LABELS.get(name, name)
             kind = label.partition(":")[0] if label.startswith(("floor", "bar")) else "model"
+            if not cells[0]:  # measured in other columns alone
+                continue
             kinds[kind].append(f"{cells[0]}, {label.partition(': ')[2] or label.strip('*')}")
         if not kinds["model"]:
             continue

@@ -68,6 +68,8 @@ def test_a_glance_holds_models_against_the_strongest_floor_and_bar(made, mixture
     block.rows += [("ridge", ["0.300", "-"]), ("train_mean", ["-0.010", "-"])]
     (line,) = made.glance([block]).splitlines()[2:]
     assert "| 0.100, PSTH | 0.300, ridge | 0.200, model; -, model and stack | not known |" in line
+    block.rows.append(("`eeg.py:eegnet`", ["", "0.700"]))  # not in the column that the line is of
+    assert made.glance([block]).splitlines()[2:] == [line]
     block.rows = [row for row in block.rows if row[0] in ("stack", "psth")]
     assert made.glance([block]).count("\n") == 1  # no model, no line
 
