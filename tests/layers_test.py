@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "train.run": (*STEP, "train.loop", "train.plan", "evals", "finetune"),
     "evals": (*SCORED, *ASKED, "evals"),
     "evals.evaluators": ("errors", "by_name"),
+    "evals.oracle": (*SCORED, "evals", "runs.threads"),
     "evals.pair_scores": (*SCORED, "analysis", "evals"),
     "evals.response_floors": (*SCORED, "analysis", "evals"),
     "evals.expectations": (*SCORED, "analysis", "evals"),

@@ -4,6 +4,7 @@ has them."""
 import contextlib
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 from neurojax.data.session import TEST, VALIDATION, Session
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.store.session_format import content_sha256
+from neurojax.errors import require
 from neurojax.evals import (
     baselines_cache,
     behaviour_read_out,
@@ -31,12 +33,23 @@ from neurojax.runs.progress import Progress
 from neurojax.scores import metrics
 
 MOST_BYTES = 4 * 2**30  # of sessions that are fitted at once, by a generous guess of their arrays
-CACHE_VERSION = 7  # raise it when a baseline or a score changes
+MOST_BYTES_BESIDE = 2**30  # of a session that is fitted while a step holds memory of its own
+CACHE_VERSION = 8  # raise it when a baseline or a score changes
 
 
 def names_of(listed: str) -> tuple[str, ...]:
     """`a,b` -> ("a", "b"), as `eval.baselines` of a config lists them."""
     return tuple(name for name in listed.split(",") if name)
+
+
+def require_sound(settings: Mapping[str, Any]) -> None:
+    """Raises InputError unless `baselines` of an `eval` block lists known ones and
+    `baselines_beside` is True or False."""
+    known = f"choose from {', '.join(KNOWN)}; write --config.eval.baselines=a,b (no brackets)"
+    for name in names_of(settings["baselines"]):
+        require(name in KNOWN, f"eval.baselines names {name!r}; {known}")
+    beside = settings.get("baselines_beside", True)
+    require(isinstance(beside, bool), f"eval.baselines_beside={beside!r}; expected True or False")
 
 
 def cached_scores(
@@ -65,13 +78,12 @@ def cached_scores(
     on_threads.hurry()
     entries = _Entries(root, folder, settings, seed)
     start, fitted, results = time.monotonic(), 0, {}
-    with contextlib.ExitStack() as stack:
+    # One thread a call even for a single session: the digits of a sum hang on how it is split.
+    with (
+        threads.one_a_call(),
+        Progress(len(dataset.sessions), "baselines", unit="sessions") as progress,
+    ):
         at_once = _at_once(dataset.sessions)
-        if at_once > 1:
-            stack.enter_context(threads.one_a_call())
-        progress = stack.enter_context(
-            Progress(len(dataset.sessions), "baselines", unit="sessions")
-        )
         every = on_threads.each(lambda one: entries.scores_of(one, log), dataset.sessions, at_once)
         for number, (session, (found, is_new)) in enumerate(
             zip(dataset.sessions, every, strict=True)
@@ -91,19 +103,29 @@ def fitted_beside(
 ) -> Iterator[Callable[[], None]]:
     """Yields what starts to fill the cache on a thread, a session after the other, while something
     else goes on; `cached_scores` takes what is there and waits for the session at work. Arguments
-    as of it.
+    as of it; with `baselines_beside=False` among the settings, or a single core, nothing starts.
 
-    At the end the thread is stopped within a second or so; the session at work is lost then.
+    Left to `cached_scores` are sessions over MOST_BYTES_BESIDE, and all that cannot be kept: their
+    fit would be lost. At the end the thread is stopped within a second or so; the session at work
+    is lost then.
     """
 
     def fill():
         entries = _Entries(root, folder, settings, seed)
-        for session in dataset.sessions if entries.cache else ():
+        for session in dataset.sessions:
             if on_threads.is_enough():
                 return
             on_threads.check()
-            entries.scores_of(session, lambda line: None)
+            if _guessed_bytes(session) > MOST_BYTES_BESIDE or not entries.can_keep(session):
+                continue
+            not_kept: list[str] = []
+            entries.scores_of(session, not_kept.append)
+            if not_kept:  # a full disk, say; the evaluation meets it again, and tells of it
+                return
 
+    if not settings.get("baselines_beside", True) or on_threads.num_cores() < 2:
+        yield lambda: None
+        return
     with threads.one_a_call(), on_threads.beside(fill) as start:
         yield start
 
@@ -116,6 +138,13 @@ class _Entries:
         self.names = names_under(self.protocol, names_of(settings["baselines"]))
         self.cache = baselines_cache.folder_of(root, folder)
         self.num_boot, self.seed = settings["num_boot"], seed
+
+    def can_keep(self, session: Session) -> bool:
+        """Whether there is a folder to write to, and an entry is small enough for it."""
+        writable = self.cache is not None and os.access(self.cache, os.W_OK)
+        return writable and not baselines_cache.is_too_large(
+            session, tuple(self.protocol.tasks), self.names
+        )
 
     def scores_of(
         self, session: Session, log: Callable[[str], Any]
@@ -138,26 +167,37 @@ class _Entries:
             return found, True
 
 
-_AT_WORK: dict[Path | None, threading.Lock] = {}  # entries of the cache that threads are at
+_AT_WORK: dict[Path, threading.Lock] = {}  # entries of the cache that threads are at
 _NEW_LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
 def _only_one_at(path: Path | None) -> Iterator[None]:
-    """Two threads of a process do not fit the same entry: the second waits, and reads it."""
+    """Two threads of a process do not fit the same entry: the second waits, and reads it. Stopped
+    meanwhile, it waits no longer."""
+    if path is None:
+        yield
+        return
     with _NEW_LOCK:
         lock = _AT_WORK.setdefault(path, threading.Lock())
-    with lock if path else contextlib.nullcontext():
+    while not lock.acquire(timeout=0.2):
+        on_threads.check()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _at_once(sessions: Sequence[Session]) -> int:
     """Sessions to fit at once, each on a core: as many as take MOST_BYTES in all."""
-    largest = max(
-        (12 * s.num_units * int(s.trial_num_bins.sum()) + 16 * (2 * s.num_units) ** 2) * 4
-        for s in sessions
-    )
+    largest = max(map(_guessed_bytes, sessions))
     return max(1, min(on_threads.num_cores(), len(sessions), MOST_BYTES // max(largest, 1)))
+
+
+def _guessed_bytes(session: Session) -> int:
+    """Of the arrays of a session's fit, a generous guess."""
+    entries = session.num_units * int(session.trial_num_bins.sum())
+    return (12 * entries + 16 * (2 * session.num_units) ** 2) * 4
 
 
 def _fit(

@@ -101,6 +101,11 @@ def folder_of(root: str, folder: Path | None) -> Path | None:
     return None
 
 
+def is_too_large(session: Session, tasks: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether an entry of these tasks and baselines would not be kept."""
+    return math.prod(_shape(session, tasks, names)) * 4 > MAX_EXCESS_BYTES
+
+
 def write(
     path: Path,
     session: Session,
@@ -111,14 +116,13 @@ def write(
     """Writes <path>.npz, then <path>.json, each atomically; says so where they cannot be
     written."""
     names = tuple(found.scores)
-    shape = _shape(session, tasks, names)
-    if math.prod(shape) * 4 > MAX_EXCESS_BYTES:
+    if is_too_large(session, tasks, names):
         log(
             f"baselines of {session.session_id} are not kept: over {MAX_EXCESS_BYTES >> 20} MiB; "
             "fit fewer at once"
         )
         return
-    excess = np.full(shape, np.nan, "<f4")
+    excess = np.full(_shape(session, tasks, names), np.nan, "<f4")
     for row, name in enumerate(names):
         for column, task in enumerate(tasks):
             if task in found.excess[name]:

@@ -16,6 +16,7 @@ from neurojax.errors import require
 from neurojax.evals import on_threads, protocols
 from neurojax.evals.latent_smoother import smooth_visible
 from neurojax.evals.task_kinds import Kind
+from neurojax.runs import threads
 
 _CHUNK = 256  # trajectories smoothed in one piece; bounds memory
 _MOST_AT_ONCE = 4  # of these on as many cores
@@ -51,6 +52,7 @@ def oracle_predictions(
     }
 
 
+@threads.one_a_call()
 def known_dynamics_smoother(
     session: Session,
     truth: synthetic.SyntheticTruth | None = None,

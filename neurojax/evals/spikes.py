@@ -47,7 +47,6 @@ from neurojax.evals import (
     trust,
     with_stack,
 )
-from neurojax.evals.baselines import KNOWN
 from neurojax.report import page, run_report, terminal
 from neurojax.report.figures import report_figures
 from neurojax.runs.progress import Progress
@@ -75,9 +74,7 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("protocol", "baselines"):
         _require(settings, name, str)
     protocol = protocols.get_protocol(settings["protocol"])
-    known = f"choose from {', '.join(KNOWN)}; write --config.eval.baselines=a,b (no brackets)"
-    for name in baseline_scores.names_of(settings["baselines"]):
-        require(name in KNOWN, f"eval.baselines names {name!r}; {known}")
+    baseline_scores.require_sound(settings)
     with_stack.require_sound(settings)
     leave_out.way(settings)
     _require_sizes(settings)
@@ -218,7 +215,7 @@ def _session(
         "paired": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
     if settings.get("mixed_with") and baselines.stack is not None:
-        given = (session, predictions, on_validation, baselines, best, protocol, boot)
+        given = (session, left, on_validation, baselines, best, protocol, boot)
         block |= with_stack.of_session(*given)
     return block, predictions
 

@@ -93,8 +93,9 @@ def train_and_evaluate(
 
 
 def _beside(evaluator, config: Mapping[str, Any], scored: Dataset, folder: Path):
-    """Context of what an evaluation does without a model, on a thread beside training: on cores
-    that a step leaves idle. Not with accelerators, whose host has the next step to prepare."""
+    """Context of what an evaluation does without a model, on a thread of low priority beside
+    training; what it takes from the steps counts as time of training. Not with accelerators, whose
+    host has the next step to prepare."""
     begin = getattr(evaluator, "beside", None)
     if begin is None or jax.default_backend() != "cpu" or jax.process_count() > 1:
         return contextlib.nullcontext(lambda: None)
@@ -235,7 +236,8 @@ def evaluate_run(
 
 
 def _cost(model: Predictor, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Parameters of a model, of an ensemble those of all members, and seconds of its training."""
+    """Parameters of a model, of an ensemble those of all members, and seconds of its training, to
+    its last logged step; those between a logged step and a stop are missing."""
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
     return {
         "shared_parameters": count(model.params),

@@ -10,9 +10,15 @@ import pytest
 
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.store.sessions import from_counts
-from neurojax.evals import baseline_scores, on_threads
+from neurojax.evals import baseline_scores, baselines_cache, on_threads
 
 SETTINGS = {"protocol": "mtm", "num_boot": 20, "baselines": "train_mean,psth"}
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    """Whatever the machine has: on a single core nothing goes on beside training."""
+    monkeypatch.setattr(on_threads, "num_cores", lambda: 2)
 
 
 def make_dataset(names=("rat", "mouse", "vole")):
@@ -111,6 +117,67 @@ def test_baselines_fitted_beside_are_those_of_the_evaluation(tmp_path, monkeypat
         for baseline, tasks in of_session.excess.items():
             for task, values in tasks.items():
                 np.testing.assert_array_equal(found[name].excess[baseline][task], values)
+
+
+def full(path, content):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "where, name, value, expected",
+    [
+        (baselines_cache, "MAX_EXCESS_BYTES", baselines_cache.MAX_EXCESS_BYTES, 3),  # as it is
+        (baselines_cache, "MAX_EXCESS_BYTES", 10, 0),
+        (baseline_scores, "MOST_BYTES_BESIDE", 10, 0),
+        (baseline_scores.os, "access", lambda *of: False, 0),
+        (baselines_cache, "write_bytes", full, 1),
+        (on_threads, "num_cores", lambda: 1, 0),
+        (SETTINGS, "baselines_beside", True, 3),
+        (SETTINGS, "baselines_beside", False, 0),
+    ],
+)
+def test_beside_training_nothing_is_fitted_that_is_not_kept_or_not_wanted(
+    where, name, value, expected, tmp_path, monkeypatch
+):
+    if where is SETTINGS:
+        monkeypatch.setitem(SETTINGS, name, value)
+    else:
+        monkeypatch.setattr(where, name, value)
+    fitted, fit = [], baseline_scores._fit
+    monkeypatch.setattr(baseline_scores, "_fit", lambda *of: fitted.append(of) or fit(*of))
+    settings = {**SETTINGS, "baselines": "train_mean", "num_boot": 2}
+    with baseline_scores.fitted_beside(make_dataset(), "", tmp_path, settings, 0) as start:
+        start()
+        until(lambda: not [thread for thread in threading.enumerate() if thread.name == "beside"])
+    assert len(fitted) == expected
+
+
+def test_who_waits_for_an_entry_that_another_is_at_stops_when_told(tmp_path):
+    at_work, waiting, is_done, read = threading.Event(), threading.Event(), threading.Event(), []
+
+    def fit():
+        with baseline_scores._only_one_at(tmp_path):
+            at_work.set()
+            is_done.wait(5)
+
+    def evaluate(item):
+        if item == "interrupted":
+            waiting.wait(20)
+            raise KeyboardInterrupt
+        waiting.set()
+        with baseline_scores._only_one_at(tmp_path):
+            read.append(item)
+
+    thread = threading.Thread(target=fit)
+    thread.start()
+    assert at_work.wait(20)
+    with pytest.raises(KeyboardInterrupt):
+        list(on_threads.each(evaluate, ["interrupted", "waits"], 2))
+    assert thread.is_alive() and not read
+    is_done.set()
+    thread.join()
+    evaluate("now")
+    assert read == ["now"]
 
 
 def test_stopped_in_the_middle_nothing_half_made_stays(tmp_path, monkeypatch):
