@@ -236,7 +236,11 @@ def pipeline_at(scale: int, folder: Path, rounds: int) -> dict:
 
 
 def stall(rounds: int, scratch: Path) -> dict:
-    """Share of the time that steps of STEP_S wait for their batch; the host sleeps while the device works."""
+    """How long steps of STEP_S wait for their batch; the host sleeps while the device works.
+
+    Of every way to read: `share_of_time`, all waits over all the time of a round's steps, and `median_step`, the
+    same of a step with the median wait; quartiles over rounds.
+    """
     rng = np.random.default_rng(0)
     sessions = [
         from_counts(
@@ -249,22 +253,27 @@ def stall(rounds: int, scratch: Path) -> dict:
     layout, memory = Layout.of(sessions), Buffers()
     planner = Planner(sessions, BatchingConfig(*SHAPES["2 sessions x 16 trials"], 128, 1.0), seed=0)
 
-    def shares(num_threads: int) -> float:
+    def shares(num_threads: int) -> tuple[float, float]:
         def batch(index):
             return gather(sessions, layout, planner.plan(index), memory.empty)
 
         batches, waited = stream(batch, 0, STEPS + 1, num_threads=num_threads), []
         next(batches)
+        first = time.perf_counter()
         for _ in range(STEPS):
             time.sleep(STEP_S)
             began = time.perf_counter()
             next(batches)
             waited.append(time.perf_counter() - began)
-        # The median: on a shared machine some waits are those of a host that was not there.
-        return float(np.median(waited) / (np.median(waited) + STEP_S))
+        taken_s, median_s = time.perf_counter() - first, float(np.median(waited))
+        # On a shared machine some waits are those of a host that was not there: the median leaves them out.
+        return sum(waited) / taken_s, median_s / (median_s + STEP_S)
 
-    labels = {0: "read when asked", 1: "1 reader thread"}
-    return {label: quartiles([shares(number) for _ in range(rounds)]) for number, label in labels.items()}
+    result = {}
+    for number, label in {0: "read when asked", 1: "1 reader thread"}.items():
+        of_time, of_median = zip(*(shares(number) for _ in range(rounds)), strict=True)
+        result[label] = {"share_of_time": quartiles(of_time), "median_step": quartiles(of_median)}
+    return result
 
 
 def memory_bytes(field: str) -> int:

@@ -53,7 +53,7 @@ def predict_session(
             Units left out elsewhere are NaN; the regions of these units, `forward` and `held_out`
             are predicted whole.
         parts: where units are left out in turn, hides them in so many parts of each population
-            instead, see `passes.Group.parts`: fewer passes, and a little harder. 0: one at a time.
+            instead, see `groups.Group.parts`: fewer passes, and a little harder. 0: one at a time.
         seed: of the parts.
 
     Returns:

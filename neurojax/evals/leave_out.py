@@ -4,9 +4,14 @@ A pass for each (trial, unit) pair is exact, and what a session costs so grows w
 its units. `eval.leave_out=groups` deals every population into PARTS and hides one part at a time:
 as many passes a trial whatever the number of units. That asks a little more than leaving out one
 unit does. So a random sample of pairs is predicted exactly as well, in strata of about equal sums
-of spikes and predicted spikes. What the two predictions of a pair differ by, in nats, is added in
-the mean of its stratum to every other pair. The sum over all pairs is so the stratified difference
-estimate of the exact one: without bias, and with a standard error that the sample itself tells.
+of spikes and predicted spikes, in two phases. The first, a few pairs of each stratum, only says how
+large the second has to be: its pairs are exact and speak for no others. The second is a fresh
+sample of a size that was fixed before it was drawn. What the two predictions of its pairs differ
+by, in nats, stands in the mean of a stratum for every pair that was not drawn, and its spread gives
+the standard error of the sum. A sample that grew until its own spread looked small would stop
+too early where few pairs hold most of the difference.
+
+That sum is the pooled score's. What a single unit lacks the mean of a stratum does not tell.
 
 Source: Cochran 1977, "Sampling techniques", sections 5.5 (allocation) and 7.2 (differences).
 """
@@ -25,10 +30,9 @@ from neurojax.scores import metrics
 
 WAYS = ("exact", "groups")
 PARTS = 16  # of a population: a part takes a sixteenth of what a unit is predicted from
-LARGEST_SE = 0.0007  # bits/spike, of the correction
+TARGET_SE = 0.0007  # bits/spike, of the correction; what it turned out to be is told beside it
 _STRATA = 8
-_PILOT = 32  # pairs of a stratum at first
-_ROUNDS = 12  # each at most doubles the sample
+_PILOT = 128  # pairs of a stratum in the first phase, and the fewest of the second
 _LN2 = math.log(2.0)
 
 
@@ -39,7 +43,7 @@ class LeftOut(NamedTuple):
         rates: task -> float32 [K, T, N], see `activity.predict_session`; exact in sampled pairs.
         apart: see `activity.predict_with_spread`.
         corrections: task -> float64 [K, N], nats that leaving out one unit adds to the loss of
-            these rates; only of tasks whose units were hidden in parts.
+            these rates, right in their sum; only of tasks whose units were hidden in parts.
         told: the same tasks -> what was done, for the record.
         parts: that units were hidden in; 0 where each was left out alone.
     """
@@ -60,13 +64,7 @@ class LeftOut(NamedTuple):
     @property
     def notes(self) -> list[str]:
         """For readers of the session's scores, a line a task."""
-        return [
-            f"{task}: units are hidden {told['parts']} parts of a population at a time; "
-            f"{told['exact_pairs']:,} of {told['pairs']:,} (trial, unit) pairs, left out alone, "
-            f"correct the score by {told['correction_bps']:+.4f} bits/spike, standard error "
-            f"{told['correction_se_bps']:.4f}"
-            for task, told in self.told.items()
-        ]
+        return [f"{task}: {_in_words(told)}" for task, told in self.told.items()]
 
 
 def way(settings: Mapping[str, Any]) -> str:
@@ -113,7 +111,7 @@ def corrected(
     counts: np.ndarray,
     exact: Callable[[np.ndarray, np.ndarray], np.ndarray],
     seed: int,
-    largest_se: float = LARGEST_SE,
+    target_se: float | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """What exact predictions of a sample of pairs say of all pairs.
 
@@ -123,12 +121,15 @@ def corrected(
         counts: [K, T, N], spikes.
         exact: (trial int [P], unit int [P]) -> float [P, T], the exact rates of these pairs.
         seed: of the sample.
-        largest_se: bits/spike; the sample grows until the standard error is no larger.
+        target_se: bits/spike, standard error that the sample is made large enough for, as far as
+            its first phase can tell; default TARGET_SE.
 
     Returns:
         (nats to add to the loss of the rates, float64 [K, N], zero of sampled pairs and of units
         without a spike; {"pairs", "exact_pairs", "correction_bps", "correction_se_bps"}, the last
-        two of the pooled score).
+        two of the pooled score). Where an exact prediction is not finite nothing is corrected,
+        these two are None, and "correction_reason" says why: its rates stay in `rates`, for which
+        no score is given.
     """
     scored = np.isfinite(rates)
     spikes = np.where(scored, counts, 0).sum(1, dtype=np.int64)  # [K, N]
@@ -138,38 +139,49 @@ def corrected(
         return correction, _told(0, 0, 0.0, 0.0)
     size = spikes + np.where(scored, rates, 0).sum(1, dtype=np.float64)
     strata = _strata(population, size[tuple(population.T)], np.random.default_rng([seed, 1]))
-    number = np.asarray([len(stratum) for stratum in strata])
-    taken, wanted = np.zeros_like(number), np.minimum(_PILOT, number)
-    differences: list[list[float]] = [[] for _ in strata]
-    for _ in range(_ROUNDS):
-        new = [
-            stratum[first:last] for stratum, first, last in zip(strata, taken, wanted, strict=True)
-        ]
-        found = _replaced(rates, counts, np.concatenate(new), exact)
-        for own, values in zip(
-            differences, np.split(found, np.cumsum(wanted - taken)[:-1]), strict=True
-        ):
-            own.extend(values)
-        taken = wanted
-        spread = np.asarray([np.std(own, ddof=1) if len(own) > 1 else 0.0 for own in differences])
-        variance = _variance(number, taken, spread)
-        if math.sqrt(variance) <= largest_se * total:
-            break
-        wanted = _allocated(number, taken, spread, (0.9 * largest_se * total) ** 2)
-    mean = [float(np.mean(own)) for own in differences]
-    for stratum, first, value in zip(strata, taken, mean, strict=True):
-        correction[tuple(stratum[first:].T)] = value
-    change = -float(np.dot(number, mean)) / total
-    return correction, _told(len(population), int(taken.sum()), change, math.sqrt(variance) / total)
+    first = _differences(rates, counts, [stratum[:_PILOT] for stratum in strata], exact)
+    if not np.isfinite(np.concatenate(first)).all():
+        return correction, _told(len(population), sum(map(len, first)))
+    rest = [stratum[_PILOT:] for stratum in strata]
+    number, spread = np.asarray([len(pairs) for pairs in rest]), _spread(first)
+    target = TARGET_SE if target_se is None else target_se
+    taken = _allocated(number, np.minimum(_PILOT, number), spread, (0.9 * target * total) ** 2)
+    second = _differences(
+        rates, counts, [pairs[:few] for pairs, few in zip(rest, taken, strict=True)], exact
+    )
+    num_exact = sum(map(len, first)) + int(taken.sum())
+    if not np.isfinite(np.concatenate(second)).all():
+        return correction, _told(len(population), num_exact)
+    mean = np.asarray([np.mean(own) if len(own) else 0.0 for own in second])
+    for pairs, few, value in zip(rest, taken, mean, strict=True):
+        correction[tuple(pairs[few:].T)] = value
+    nats = sum(float(np.sum(own)) for own in first) + float(np.dot(number, mean))
+    se = math.sqrt(_variance(number, taken, _spread(second)))
+    return correction, _told(len(population), num_exact, -nats / total, se / total)
 
 
-def _told(pairs: int, exact_pairs: int, change: float, se: float) -> dict[str, Any]:
-    return {
+def _told(
+    pairs: int, exact_pairs: int, change: float | None = None, se: float | None = None
+) -> dict[str, Any]:
+    told = {
         "pairs": pairs,
         "exact_pairs": exact_pairs,
         "correction_bps": change,
         "correction_se_bps": se,
     }
+    reason = "a pair that was left out alone has no finite prediction"
+    return told if change is not None else {**told, "correction_reason": reason}
+
+
+def _in_words(told: Mapping[str, Any]) -> str:
+    hidden = f"units are hidden in {told['parts']} parts of each population, one at a time"
+    if told["correction_bps"] is None:
+        return f"{hidden}; not corrected: {told['correction_reason']}"
+    return (
+        f"{hidden}; {told['exact_pairs']:,} of {told['pairs']:,} (trial, unit) pairs, left out "
+        f"alone, correct the pooled score by {told['correction_bps']:+.4f} bits/spike, standard "
+        f"error {told['correction_se_bps']:.4f}"
+    )
 
 
 def _strata(pairs: np.ndarray, size: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -182,23 +194,32 @@ def _strata(pairs: np.ndarray, size: np.ndarray, rng: np.random.Generator) -> li
     ]
 
 
+def _spread(differences: list[np.ndarray]) -> np.ndarray:
+    """Standard deviation of each stratum's, float64; 0 of fewer than two."""
+    return np.asarray([np.std(own, ddof=1) if len(own) > 1 else 0.0 for own in differences])
+
+
 def _variance(number, taken, spread) -> float:
     """Of a total, from a sample of each stratum."""
-    return float(np.sum(number**2 * (1 - taken / number) * spread**2 / taken))
+    left = 1 - taken / np.maximum(number, 1)
+    return float(np.sum(number**2 * left * spread**2 / np.maximum(taken, 1)))
 
 
-def _allocated(number, taken, spread, variance: float) -> np.ndarray:
+def _allocated(number, least, spread, variance: float) -> np.ndarray:
     """Pairs of each stratum that give a total of this variance, int: most where they vary most."""
-    # The spread of a few pairs is itself a guess: the sample at most doubles before the next look.
-    most, wanted = np.minimum(2 * taken, number), np.minimum(taken + 1, number)
     needed = number * spread * np.sum(number * spread)
     needed = needed / (variance + float(np.sum(number * spread**2)) + 1e-30)
-    while np.any(wanted < most):
-        wanted = np.clip(np.ceil(needed).astype(int), wanted, most)
-        if _variance(number, wanted, spread) <= variance:
-            break
+    wanted = np.clip(np.ceil(needed).astype(int), least, number)
+    while _variance(number, wanted, spread) > variance and np.any(wanted < number):
         needed = 1.25 * needed + 1  # where some strata are taken whole, others make up for them
+        wanted = np.clip(np.ceil(needed).astype(int), least, number)
     return wanted
+
+
+def _differences(rates, counts, pairs: list[np.ndarray], exact) -> list[np.ndarray]:
+    """`_replaced` of the pairs [P, 2] of every stratum, in one go."""
+    found = _replaced(rates, counts, np.concatenate(pairs), exact)
+    return np.split(found, np.cumsum([len(own) for own in pairs])[:-1])
 
 
 def _replaced(rates: np.ndarray, counts: np.ndarray, pairs: np.ndarray, exact) -> np.ndarray:
@@ -216,4 +237,5 @@ def _replaced(rates: np.ndarray, counts: np.ndarray, pairs: np.ndarray, exact) -
         clipped = np.maximum(np.where(scored, of_pairs, 1.0), metrics.MIN_RATE)
         return np.where(scored, clipped - spikes * np.log(clipped), 0.0).sum(1)
 
-    return nats(after) - nats(before)
+    with np.errstate(invalid="ignore", over="ignore"):  # a rate of infinity is told of by its nats
+        return nats(after) - nats(before)

@@ -26,6 +26,8 @@ SCORES = (
     "d2_unit_mean",
     "d2_pooled",
 )
+# Sums over all pairs of a trial and a unit; what these lack is known where no single unit's is.
+POOLED = ("bps_pooled", "bps_pooled_train_null", "d2_pooled")
 _LN2 = math.log(2.0)
 COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
 
@@ -56,7 +58,8 @@ def score_session(
             prediction.
         num_boot: draws; 0 for no intervals.
         protocol: what the tasks score.
-        corrections: see `sums_of`.
+        corrections: see `sums_of`; of the scores in POOLED alone, the others are those of the
+            predictions as they are.
 
     Returns:
         task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95`
@@ -69,12 +72,12 @@ def score_session(
         InputError: an unknown task, a wrong shape, or no test trial.
     """
     blocks = {}
-    for task, (sums, reason) in sums_of(session, predictions, protocol, corrections).items():
-        block = (
-            unscored(reason)
-            if sums is None
-            else score_sums(session, [sums], seed=seed, num_boot=num_boot)
-        )
+    for task, (sums, reason) in sums_of(session, predictions, protocol).items():
+        boot = {"seed": seed, "num_boot": num_boot}
+        block = unscored(reason) if sums is None else score_sums(session, [sums], **boot)
+        nats = (corrections or {}).get(task)
+        if sums is not None and nats is not None:
+            block |= score_sums(session, [_corrected(sums, nats)], **boot, names=POOLED)
         if sums is not None and protocol.scores:
             block |= r2_block(session, task, predictions[task], protocol)
         blocks[task] = with_headline(block, task, protocol)
@@ -149,6 +152,7 @@ def score_sums(
     *,
     seed: int,
     num_boot: int = 500,
+    names: Sequence[str] = SCORES,
 ) -> dict[str, Any]:
     """The Poisson scores of a block, with intervals.
 
@@ -157,11 +161,12 @@ def score_sums(
             scores are means over them, each resample of trials takes as many of the draws with
             replacement, and the block has `num_draws` and each draw's pooled score,
             `bps_pooled_draws`.
+        names: of the scores.
     """
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     points = [metrics.poisson_scores(one, None, floor) for one in every]
     point = {
-        name: np.mean([of_draw[name] for of_draw in points], axis=0) for name in (*SCORES, *COUNTS)
+        name: np.mean([of_draw[name] for of_draw in points], axis=0) for name in (*names, *COUNTS)
     }
     drawn = {}
     if num_boot:
@@ -171,11 +176,11 @@ def score_sums(
         taken = np.random.default_rng([seed, len(every)]).integers(
             len(every), size=(len(every), num_boot)
         )
-        for name in SCORES:
+        for name in names:
             values = np.stack([of_draw[name] for of_draw in resampled])  # [draws, resamples]
             drawn[name] = np.take_along_axis(values, taken, 0).mean(0)
     block = {}
-    for name in SCORES:
+    for name in names:
         block |= entry(name, float(point[name]), _why_missing(name, point))
         if block[name] is not None and name in drawn:
             spread = bootstrap.interval(drawn[name], block[name])
@@ -226,14 +231,17 @@ def sums_of(
 
     Args:
         corrections: task -> float [K, N], nats that are added to the loss of its predictions, see
-            `leave_out.LeftOut`; a task may have none.
+            `leave_out.LeftOut`: right in sums over all pairs. A task may have none.
     """
     found = {task: task_sums(session, task, rates, protocol) for task, rates in predictions.items()}
     for task, nats in (corrections or {}).items():
         if (sums := found[task].sums) is not None:
-            own = dataclasses.replace(sums, model_excess=sums.model_excess + nats)
-            found[task] = TaskSums(own)
+            found[task] = TaskSums(_corrected(sums, nats))
     return found
+
+
+def _corrected(sums: metrics.PoissonSums, nats: np.ndarray) -> metrics.PoissonSums:
+    return dataclasses.replace(sums, model_excess=sums.model_excess + nats)
 
 
 def task_sums(session: Session, task: str, rates: np.ndarray, protocol: Protocol = MTM) -> TaskSums:

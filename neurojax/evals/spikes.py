@@ -215,7 +215,7 @@ def _session(
         "paired": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
     if settings.get("mixed_with") and baselines.stack is not None:
-        given = (session, predictions, on_validation, baselines, best, protocol, boot)
+        given = (session, left, on_validation, baselines, best, protocol, boot)
         block |= with_stack.of_session(*given)
     return block, predictions
 

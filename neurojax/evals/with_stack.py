@@ -17,12 +17,15 @@ import numpy as np
 
 from neurojax.data.session import TEST, VALIDATION, Session
 from neurojax.errors import require
-from neurojax.evals import protocols, scoring, tables
+from neurojax.evals import leave_out, protocols, scoring, tables
 from neurojax.evals.baselines.stack import LEAST_RATE
 from neurojax.evals.baselines_cache import SessionBaselines
 from neurojax.evals.best_baseline import Best
 
 SHARES = np.linspace(0, 1, 9)  # of the model
+# The share would be chosen by rates that see less than those that are scored, and the correction is
+# of the model's loss, not of a mixture's.
+IN_PARTS = "units were hidden in parts (eval.leave_out=groups); the model alone is corrected for it"
 
 
 def require_sound(settings: Mapping[str, Any]) -> None:
@@ -36,7 +39,7 @@ def require_sound(settings: Mapping[str, Any]) -> None:
 
 def of_session(
     session: Session,
-    predictions: Mapping[str, np.ndarray],
+    left: leave_out.LeftOut,
     on_validation: Callable[[str], np.ndarray],
     baselines: SessionBaselines,
     best: Mapping[str, Best],
@@ -44,19 +47,28 @@ def of_session(
     boot: Mapping[str, int],
 ) -> dict[str, Any]:
     """Blocks of a session in evaluation.json: scores of the mixture, the model's share in it, and
-    how it stands to the baseline that the model is held against.
+    how it stands to the baseline that the model is held against. Tasks whose units were hidden in
+    parts have no mixture, and say so.
 
     Args:
         session, on_validation, protocol: see `mix`.
-        predictions: task -> what the model predicts of test trials.
+        left: what the model predicts of test trials.
         baselines: of this session, with the stack's rates.
         best: task -> the baseline chosen for it.
         boot: `seed` and `num_boot`.
     """
-    rates, shares = mix(session, predictions, on_validation, baselines.stack.read(), protocol)
+    of_stack = baselines.stack.read()
+    exact = {task: rates for task, rates in left.rates.items() if task not in left.corrections}
+    rates, shares = mix(session, exact, on_validation, of_stack, protocol)
+    without = [task for task in left.corrections if task in of_stack]
+    blocks = scoring.score_session(session, rates, protocol=protocol, **boot)
+    unscored = {
+        task: scoring.with_headline(scoring.unscored(IN_PARTS), task, protocol) for task in without
+    }
     sums = scoring.sums_of(session, rates, protocol)
+    sums |= {task: scoring.TaskSums(None, IN_PARTS) for task in without}
     return {
-        tables.WITH_STACK: scoring.score_session(session, rates, protocol=protocol, **boot),
+        tables.WITH_STACK: blocks | unscored,
         "model_shares": shares,
         "paired_with_stack": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
@@ -135,7 +147,7 @@ def line(evaluation: Mapping[str, Any]) -> str:
     missing = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if without[3:] else "")
     told = (
         f"not in the mean of model and stack: {missing} (the stack's rates are too large to keep, "
-        "or no validation trial is scored)"
+        "units were hidden in parts, or no validation trial is scored)"
     )
     if not found:
         return told

@@ -82,7 +82,8 @@ def test_of_validation_trials_a_task_is_predicted_once_for_all_that_is_chosen_by
     session, rates = make_session()
     of_model, asked = parts_of(session, rates, 0.6, 3), []
 
-    def predict(model, session, tasks, *, protocol, split, trials_per_pass):
+    def predict(model, session, tasks, *, protocol, split, trials_per_pass, parts):
+        assert parts == 0
         asked.append((*tasks, split, trials_per_pass))
         return {task: of_model[split] for task in tasks}
 
