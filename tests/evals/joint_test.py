@@ -127,10 +127,13 @@ def put(source, pattern, trials):
 
 
 @pytest.mark.parametrize("pattern", ["past", "stimulus", "activity"])
-def test_ridge_of_trials_of_unequal_lengths_is_that_of_each_bin_by_the_trials_in_which_it_is_asked(pattern):
+def test_ridge_of_trials_of_unequal_lengths_is_that_of_each_bin_by_the_trials_in_which_it_is_asked(
+    pattern, monkeypatch
+):
+    monkeypatch.setattr(joint_readers, "PENALTIES", joint_readers.PENALTIES[::4])
     rng = np.random.default_rng(1)
-    lengths, split = rng.integers(2, 9, 120), np.repeat([0, 1, 2], [80, 25, 15])
-    source = source_of(recorded(lengths, split), stimulus=("target",), behaviour=("velocity",))
+    lengths, split = rng.integers(2, 9, 100), np.repeat([0, 1, 2], [60, 25, 15])
+    source = source_of(recorded(lengths, split, num_units=10), stimulus=("target",), behaviour=("velocity",))
     ask, tested = put(source, pattern, np.flatnonzero(split == 2))
     found = joint_readers.ridge(source, 0, ask, tested)
     fitted, chosen = ask(0, np.flatnonzero(split == 0)), ask(0, np.flatnonzero(split == 1))
