@@ -22,7 +22,8 @@ def _heads(patterns: dict[str, Any]) -> dict[str, Any]:
 def _block(title: str, system: str, protocol: str, ceiling: str, entry) -> Block:
     found = _heads(entry["found"]["patterns"])
     rows = [("floor: mean of the bin", [f"{one['floors']['bin_mean']['r2']:.3f}" for one in found.values()])]
-    rows.append(("bar: ridge, one for each column", [f"{one['floors']['ridge']['r2']:.3f}" for one in found.values()]))
+    ridge = [f"{one['floors']['ridge']['r2']:.3f}" for one in found.values()]
+    rows.append(("bar: ridge, one for each pattern of what is given", ridge))
     half = [(one["r2_ci95"][1] - one["r2_ci95"][0]) / 2 for one in found.values()]
     told = [f"{one['r2']:.3f} ± {width:.3f}" for one, width in zip(found.values(), half, strict=True)]
     rows.append(("**one model for all columns**", told))

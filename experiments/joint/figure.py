@@ -11,6 +11,7 @@ from neurojax.report.joint_report import words
 
 HERE = Path(__file__).parent
 NOISES = ("low", "medium", "high")
+LEVEL = 0.001  # of R2; what differs by less is called level
 
 
 def pairs(results: dict, part: str) -> dict[str, dict]:
@@ -33,10 +34,13 @@ def observed(results: dict) -> dict[str, float]:
             values[f"least share of the exact R2, {part} noise"] = round(min(shares), 3)
             ridge = [one["r2"] - one["floors"]["ridge"]["r2"] for one in found.values()]
             values[f"least R2 above ridge, {part} noise"] = round(min(ridge), 3)
+            values[f"questions above ridge, {part} noise"] = sum(one >= LEVEL for one in ridge)
+            values[f"questions below ridge, {part} noise"] = sum(one <= -LEVEL for one in ridge)
             values[f"CPU s, {part} noise"] = round(results[part]["cpu_s"], 1)
     if "reaching" in results:
         found = pairs(results, "reaching")
-        for name in ("activity → behaviour", "stimulus → behaviour", "stimulus, behaviour → activity"):
+        everything = "the past of stimulus, activity, behaviour → stimulus"
+        for name in ("activity → behaviour", "stimulus → behaviour", "stimulus, behaviour → activity", everything):
             ridge = found[name]["floors"]["ridge"]["r2"]
             values[f"reaching, {name}, R2 above ridge"] = round(found[name]["r2"] - ridge, 3)
     return values
