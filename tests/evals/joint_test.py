@@ -130,10 +130,10 @@ def put(source, pattern, trials):
 def test_ridge_of_trials_of_unequal_lengths_is_that_of_each_bin_by_the_trials_in_which_it_is_asked(
     pattern, monkeypatch
 ):
-    monkeypatch.setattr(joint_readers, "PENALTIES", joint_readers.PENALTIES[::4])
+    monkeypatch.setattr(joint_readers, "PENALTIES", joint_readers.PENALTIES[::10])
     rng = np.random.default_rng(1)
-    lengths, split = rng.integers(2, 9, 100), np.repeat([0, 1, 2], [60, 25, 15])
-    source = source_of(recorded(lengths, split, num_units=10), stimulus=("target",), behaviour=("velocity",))
+    lengths, split = rng.integers(2, 7, 100), np.repeat([0, 1, 2], [60, 25, 15])
+    source = source_of(recorded(lengths, split, num_units=14), stimulus=("target",), behaviour=("velocity",))
     ask, tested = put(source, pattern, np.flatnonzero(split == 2))
     found = joint_readers.ridge(source, 0, ask, tested)
     fitted, chosen = ask(0, np.flatnonzero(split == 0)), ask(0, np.flatnonzero(split == 1))
@@ -143,7 +143,7 @@ def test_ridge_of_trials_of_unequal_lengths_is_that_of_each_bin_by_the_trials_in
     for own in joint_readers.columns(source, 0).values():
         outputs = [
             (place, one)
-            for place in range(8)
+            for place in range(6)
             for one in range(own.start, own.stop)
             if fitted.asked[:, place, one].any()
         ]
@@ -194,6 +194,16 @@ def test_ridge_of_more_than_memory_or_time_allows_takes_fewer_trials(monkeypatch
     assert (
         joint_readers.ridge(source, 0, ask, tested)["ridge"].any() and sizes == [(40, 14)] * 2
     )  # 40 x 14 x 14 is what may be
+
+
+def test_values_that_are_not_asked_choose_no_penalty():
+    x = np.array([[1.0], [-1.0]])
+    left, size, right = np.linalg.svd(x, full_matrices=False)
+    fit = joint_readers._Fit(np.arange(1), np.zeros(1, int), np.zeros(1), np.zeros(1), right, size, left.T @ x)
+    asked = np.array([[[True]], [[False]]])
+    values = np.float32([[[1.0]], [[9.0]]])  # the second would ask for a slope of the other sign
+    chosen = joint_readers.Asked(~asked, asked, values)
+    assert joint_readers._chosen_penalties(iter([fit]), x, chosen)[0] == joint_readers.PENALTIES[-1]
 
 
 @pytest.mark.parametrize("split", [[0, 1, 2, 2], [0, 2, 2, 2], [1, 1, 2, 2], [0, 0, 2, 2]])
