@@ -16,7 +16,7 @@ scores    R2 of test trials over that of the exact conditional mean, two made-up
           of what is given and asked: least 0.966 (behaviour from stimulus: 0.573 of 0.594, ridge
           0.586), most 0.992 (behaviour from activity: 0.734 of 0.740, ridge 0.721); least 0.965
           and 0.969 at low and high noise; above ridge in 11 pairs, level in two, below in two
-          (experiments/joint, seed 1, trained at a4e5812de5, scored at acd2b13f2a, 2026-11-30)
+          (experiments/joint, seed 1, trained at a4e5812de5, scored at 8d467220e3, 2026-11-30)
 """
 
 from ml_collections import ConfigDict
