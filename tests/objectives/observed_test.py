@@ -22,8 +22,9 @@ from neurojax.train.state import abstract_weights
 from tests.configs_test import CONFIGS, load
 
 # A student's batches come with questions: its loss without answers is that of MtM, see objectives/distil.
-# The temporal baseline is the model and objective of MtM, which draws its scheme among others.
-OTHERS = ("emg", "eeg", "mindeye", "twin", "causal_lm", "student", "temporal")
+# The temporal baseline is the model and objective of MtM, which draws its scheme among others. Nodes of joint are
+# known bin by bin, see tests/objectives/joint_test.py.
+OTHERS = ("emg", "eeg", "mindeye", "twin", "causal_lm", "student", "temporal", "joint")
 SPIKES = [path for path in CONFIGS if path.stem not in OTHERS]
 
 

@@ -154,7 +154,9 @@ def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
             own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset
         )
         near = warm.get(number, warm.get(number - 1))
-        weights = warm[number] = fit_poisson(design, counts, penalty, near, by_curvature=True)
+        # To the end: where a fit stops short, what is chosen depends on which came before it.
+        options = {"tolerance": 0.001, "by_curvature": True}
+        weights = warm[number] = fit_poisson(design, counts, penalty, near, **options)
         for part, out in predicted.items():
             fold = folds.parts[part]
             trials, last = np.arange(len(fold.counts)), forward.last_visible(fold)
