@@ -7,7 +7,7 @@ A synthetic animal (three areas, 50 bins of 20 ms, a fifth of its trials for tes
 after so many steps; before the first it is a linear model that was fitted to the training trials. Co-smoothing of the
 test trials four times: one pass a pair as small sessions have it and with sums over units (on a sample of pairs,
 carried to all of them), with groups and their correction whole, and every pair with sums, which is the exact score that
-the estimate is compared with. Seconds are CPU seconds of the process; what is carried and the passes of groups are
+the estimate is compared with; so are those of 200 other samples of pairs. Seconds are CPU seconds of the process; what is carried and the passes of groups are
 timed after their programs were compiled. Each row goes to groups.json, and is not measured again.
 """
 
@@ -37,6 +37,7 @@ CONFIG = "configs/mtm.py:size=tiny"
 TASK, BINS, SEED = "co_smoothing", 50, 0
 SAMPLE = {"plain": 128, "sums": 512}  # pairs that are timed
 PASS = 128  # trials of a forward pass
+DRAWS = 200  # other samples
 
 
 def trained(num_units: int, steps: int, trials: int):
@@ -77,6 +78,25 @@ def whole_trials(session, number: int) -> tuple[np.ndarray, np.ndarray]:
     return np.divmod(np.arange(number), session.num_units)
 
 
+def other_samples(rates: np.ndarray, exact: np.ndarray, counts: np.ndarray, missing_bps: float) -> dict:
+    """How the corrections of other samples, drawn from rates [K, T, N] that are all known, stand to what is missing."""
+
+    def ask(trial, unit):
+        return exact[trial, :, unit]
+
+    seeds = range(SEED + 1, SEED + 1 + DRAWS)
+    told = [leave_out.corrected(rates.copy(), counts, ask, seed)[1] for seed in seeds]
+    errors = np.array([one["correction_bps"] for one in told]) - missing_bps
+    ses = np.array([one["correction_se_bps"] for one in told])
+    return {
+        "samples": DRAWS,
+        "samples_mean_error_bps": float(errors.mean()),
+        "samples_sd_bps": float(errors.std(ddof=1)),
+        "samples_mean_se_bps": float(ses.mean()),
+        "samples_within_196_se": float(np.mean(np.abs(errors) <= 1.96 * ses)),
+    }
+
+
 def measured(num_units: int, steps: int, trials: int) -> dict:
     session, model = trained(num_units, steps, trials)
     trial_ids = session.trials_of(TEST)
@@ -103,6 +123,7 @@ def measured(num_units: int, steps: int, trials: int) -> dict:
     exact = functools.partial(activity.predict_session, model, session, [TASK], trials_per_pass=PASS)
     row["all_pairs_s"], found = cpu_s(exact, warm=False)
     block = score(found)[TASK]
+    row |= other_samples(apart, found[TASK], counts, block["bps_pooled"] - row["groups_alone_bps"])
     return row | {f"exact_{name}": block[name] for name in ("bps_pooled", "bps_unit_mean", "bps_unit_median")}
 
 
