@@ -7,8 +7,9 @@ A synthetic animal (three areas, 50 bins of 20 ms, a fifth of its trials for tes
 after so many steps; before the first it is a linear model that was fitted to the training trials. Co-smoothing of the
 test trials four times: one pass a pair as small sessions have it and with sums over units (on a sample of pairs,
 carried to all of them), with groups and their correction whole, and every pair with sums, which is the exact score that
-the estimate is compared with; so are those of 200 other samples of pairs. Seconds are CPU seconds of the process; what is carried and the passes of groups are
-timed after their programs were compiled. Each row goes to groups.json, and is not measured again.
+the estimate is compared with; so are those of 200 other samples of pairs. Seconds are CPU seconds of the process; what
+is carried and the passes of groups are timed after their programs were compiled. Each row goes to groups.json, and is
+not measured again.
 """
 
 import argparse
