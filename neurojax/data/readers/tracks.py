@@ -57,10 +57,12 @@ def read(path: Path, software: str, individual: str | None = None) -> Tracked:
     missing = (
         f'{path}: tracks are read by movement, which is not here; pip install "neurojax[tracks]"'
     )
-    load = needed("movement.io.load_poses", missing)
+    load = getattr(needed("movement.io", missing), "load_dataset", None)
+    if load is None:  # its name before load_dataset came
+        load = needed("movement.io.load_poses", missing).from_file
     needed("loguru", missing).logger.disable("movement")  # what is wrong is said once, below
     try:
-        found = load.from_file(path, source_software=SOFTWARE[software])
+        found = load(path, source_software=SOFTWARE[software])
     except Exception as error:  # whatever the parsers under it raise of a damaged file
         said = str(error).strip() or type(error).__name__
         raise InputError(
