@@ -82,6 +82,15 @@ def test_at_the_ratios_of_the_config_a_run_is_that_of_the_masking_ablation(monke
     assert plain["model"]["name"] == "ndt" and "posterior_noise" not in plain["model"]
 
 
+def test_of_nine_sessions_that_are_trained_on_the_first_of_each_mouse_is_scored(monkeypatch, tmp_path):
+    with loaded("mtm_parts/mtm_arms.py") as [arms]:
+        monkeypatch.setattr(arms.mtm_data, "folder_of", lambda name, runs: tmp_path / name)
+        monkeypatch.setattr(arms.run, "train", lambda config, folder: None)
+        monkeypatch.setattr(arms.run, "evaluate", lambda folder, data, out: {"step": 3, "seed": 0, "of": data})
+        found = arms.arm("local", "mice", "temporal", tmp_path)
+    assert found.record["of"] == tmp_path / "three_mice"
+
+
 def test_a_prompt_holds_for_every_question_and_leaves_the_model_as_it_was():
     model = SimpleNamespace(asked_as=lambda scheme: scheme)
     with loaded("mtm_parts/mtm_arms.py") as [arms]:

@@ -2,8 +2,7 @@
 
     python experiments/mtm_behavior/run.py [--size=smoke|local|paper] [--only=synthetic,...] [--runs=runs/mtm]
 
-Parts of `local`: synthetic and synthetic_linear (choice, wheel speed), three_mice and mice (choice), monkey (velocity
-of the hand).
+Parts of `local`: synthetic and synthetic_linear (choice, wheel speed), mice (choice), monkey (velocity of the hand).
 Models are those of mtm_table1 where they have been trained.
 """
 

@@ -24,7 +24,7 @@ from neurojax.files import read_json, write_json
 from neurojax.runs.versions import provenance
 from neurojax.runs.workdir import config_hash
 from neurojax.schemes import CAUSAL, NEURON
-from neurojax.train import run_folder
+from neurojax.train import run, run_folder
 from neurojax.train.predictor import Predictor
 from neurojax.train.run import train_and_evaluate
 
@@ -48,6 +48,7 @@ class Part(NamedTuple):
         num_steps: of every arm.
         targets: behaviours that are read out.
         fields: further entries of the config.
+        scored: name of the recordings that are scored, some of `data`; default all of them.
     """
 
     data: str
@@ -56,6 +57,7 @@ class Part(NamedTuple):
     num_steps: int
     targets: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    scored: str = ""
 
 
 PARTS = {
@@ -63,9 +65,9 @@ PARTS = {
     "local": {
         "synthetic": Part("animals", "size=tiny", "ndt", 700, mtm_data.SYNTHETIC_TARGETS),
         "synthetic_linear": Part("animals", "size=tiny", "ndt_linear", 700, mtm_data.SYNTHETIC_TARGETS),
-        "three_mice": Part("three_mice", "size=tiny", "ndt_linear", 700, ("choice",)),
         "allen": Part("allen", "size=tiny", "ndt_linear", 700),
-        "mice": Part("mice", "size=small", "ndt_linear", 3000, ("choice",)),
+        # as many steps as model_zoo's two minutes; to leave out each of 9,793 units would take hours
+        "mice": Part("mice", "size=tiny", "ndt_linear", 1000, ("choice",), ("eval.leave_out=groups",), "three_mice"),
     },
     "paper": {"ibl": Part("ibl", "size=paper,preset=faithful", "ndt", 26_000, mtm_data.IBL_TARGETS)},
 }
@@ -98,10 +100,14 @@ def config_of(argument: str, model: str, root: Path, num_steps: int, fields: Seq
     return config
 
 
-def trained(config: Mapping[str, Any], folder: Path) -> Trained:
-    """Trains and scores a run, from where it stands."""
+def trained(config: Mapping[str, Any], folder: Path, scored: Path | None = None) -> Trained:
+    """Trains a run from where it stands, and scores it on its own sessions or those of the folder `scored`."""
     begun = time.process_time()
-    record = train_and_evaluate(config, folder)
+    if scored is None:
+        record = train_and_evaluate(config, folder)
+    else:
+        run.train(config, folder)
+        record = run.evaluate(folder, data=scored, out=folder / "evaluation_scored.json")
     facts = {"config_hash": config_hash(config), "step": record["step"], "seed": record["seed"]}
     return Trained(record, folder, facts | {"cpu_s": round(time.process_time() - begun, 1)})
 
@@ -118,7 +124,8 @@ def arm(size: str, part: str, masking: str, runs: Path, ratio: float | None = No
         changed = config_of(*given, fields)
         if changed != config:  # at the part's own ratios it is the run of the other experiments
             config, folder = changed, runs / part / f"{masking}_{ratio:g}"
-    return trained(config, folder)
+    elsewhere = {"scored": mtm_data.folder_of(asked.scored, runs)} if asked.scored else {}
+    return trained(config, folder, **elsewhere)
 
 
 def scored(found: Trained, behaviours: Sequence[str] = (), **options: Any) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def scored(found: Trained, behaviours: Sequence[str] = (), **options: Any) -> di
             **{one: bits(by_name[one]) for one in ("model", *BESIDE) if one in by_name},
         }
     if behaviours:
-        for key, read in read_outs(found.folder, behaviours, **options).items():
+        for key, read in read_outs(found.folder, behaviours, only=tuple(blocks), **options).items():
             blocks[key]["behaviour"] = read
     return {**found.facts, "sessions": blocks}
 
@@ -141,13 +148,14 @@ def bits(tasks: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     return {kind: {task: (tasks.get(task) or {}).get(name) for task in TASKS} for kind, name in SCORES.items()}
 
 
-def predictors(folder: Path) -> Iterator[tuple[Session, Predictor]]:
-    """The sessions of a run, and its newest weights."""
+def predictors(folder: Path, only: Sequence[str] = ()) -> Iterator[tuple[Session, Predictor]]:
+    """The sessions of a run, or those of these names, and its newest weights."""
     config = run_folder.read_run(folder)
     dataset = run_folder.load_data(config)
     model, _ = run_folder.load_predictor(folder, config, dataset)
     for session in dataset.sessions:
-        yield session, model
+        if not only or session.session_id in only:
+            yield session, model
 
 
 def prompted(model: Predictor, scheme: int) -> Predictor:
@@ -157,7 +165,9 @@ def prompted(model: Predictor, scheme: int) -> Predictor:
     return changed
 
 
-def read_outs(folder: Path, names: Sequence[str], schemes: Mapping[str, int] | None = None) -> dict[str, dict]:
+def read_outs(
+    folder: Path, names: Sequence[str], schemes: Mapping[str, int] | None = None, only: Sequence[str] = ()
+) -> dict[str, dict]:
     """Session -> behaviour -> {"model": score, "spikes": score, "chance": score}, as in Zhang et al. 2024.
 
     A linear read-out of whole trials is fitted on training and validation trials and scored on test trials: accuracy of
@@ -168,10 +178,11 @@ def read_outs(folder: Path, names: Sequence[str], schemes: Mapping[str, int] | N
         names: conditions or behaviours of the sessions.
         schemes: name -> id of the scheme whose prompt and attention span the model is read with; default one, "model":
             neuron masking for classes, causal masking for signals, or what the model was trained with.
+        only: names of sessions; default all.
     """
     return {
         session.session_id: {name: _read_out(model, session, name, schemes) for name in names}
-        for session, model in predictors(folder)
+        for session, model in predictors(folder, only)
     }
 
 

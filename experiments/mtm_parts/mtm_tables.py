@@ -36,8 +36,7 @@ MASKINGS = {
 RECORDINGS = {
     "synthetic": "synthetic animals, the paper's model",
     "synthetic_linear": "synthetic animals, with the linear path of configs/mtm.py",
-    "three_mice": "a session each of three mice",
-    "mice": "nine sessions of three mice",
+    "mice": "a session each of three mice, of nine trained on",
     "allen": "eight Allen mice",
     "monkey": "a monkey",
     "ibl": "repeated-site mice of the IBL",

@@ -2,8 +2,8 @@
 
     python experiments/mtm_table1/run.py [--size=smoke|local|paper] [--only=synthetic/mtm,...] [--runs=runs/mtm]
 
-Parts of `local`: synthetic, synthetic_linear (with the linear path of configs/mtm.py), three_mice, allen, mice. An arm
-that results.json has is not run again; an interrupted one goes on.
+Parts of `local`: synthetic, synthetic_linear (with the linear path of configs/mtm.py), allen, mice. An arm that
+results.json has is not run again; an interrupted one goes on.
 """
 
 import functools
