@@ -8,6 +8,7 @@ be right, else the test pictures cannot be told apart; and shuffled brains (resp
 pictures, the rest of the batch as it is), which must be at chance, else something leaks.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +17,12 @@ import numpy as np
 
 from neurojax.analysis import in_context
 from neurojax.data import pictures
-from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import betas
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import nsd
+from neurojax.data.synthetic.recipe import Recipe, recipe_of
 from neurojax.errors import require
 from neurojax.evals import floor_names, leaks, picture_scores, unseen
 from neurojax.report import picture_report
@@ -176,8 +178,9 @@ def _readers(model, source: betas.BetaSource, settings, sessions) -> dict[str, C
         found["ridge"] = lambda number, one: _ridge(source, number, one)
     if "in_context" in asked:
         found["in_context"] = lambda number, one: _in_context(model, source, number, one)
-    if all(_is_made_up(session) for session in sessions):
-        found["bayes"] = lambda number, one: _best(source.sessions[number], one)
+    made = [_recipe(source, number) for number in range(len(sessions))]
+    if all(made):
+        found["bayes"] = lambda number, one: _best(made[number], one)
     return found
 
 
@@ -255,15 +258,18 @@ def _prior(model, source, number: int) -> tuple[in_context.Prior, str]:
     return in_context.flat_prior(_pairs(source, number)[1]), PRIORS[2]
 
 
-def _is_made_up(session: Session) -> bool:
-    origin = session.info.get("source")
-    return isinstance(origin, Mapping) and origin.get("generator") == "nsd"
+def _recipe(source: betas.BetaSource, number: int) -> Recipe | None:
+    """How a made-up person was made, where the voxels and the names of the pictures bear it out."""
+    session = source.sessions[number]
+    made = recipe_of(session, "nsd", nsd.NsdSpec, "person")
+    if made is None or len(nsd.brain(*made).weights) != session.num_units:
+        return None
+    names = np.array(list(source.items))[source.item[number][session.trials_of(TEST)]]
+    return made if all(re.fullmatch("[0-9]{1,9}", name) for name in names.tolist()) else None
 
 
-def _best(session: Session, one: Test) -> np.ndarray:
-    spec, origin = nsd.NsdSpec(**session.info["nsd"]), session.info["source"]
-    pictures = one.name.astype(int)
-    return nsd.best_read(spec, origin["seed"], origin["person"], one.raw, one.repeats, pictures)
+def _best(made: Recipe, one: Test) -> np.ndarray:
+    return nsd.best_read(*made, one.raw, one.repeats, one.name.astype(int))
 
 
 def _controls(model, source, tests: Mapping[int, Test], ways: int, seed: int) -> dict[str, float]:

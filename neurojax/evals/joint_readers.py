@@ -1,16 +1,15 @@
 """What stands beside a model of all nodes: ridge regression for each pattern, and what is known
 exactly of loops that were made up."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data.session import TRAIN, VALIDATION, Session
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.data.sources.joint import NODES, JointSource
 from neurojax.data.synthetic import loops
-from neurojax.errors import InputError
+from neurojax.data.synthetic.recipe import Recipe, recipe_of
 
 # In squares of a standard deviation, summed over trials; the largest first, which is taken where
 # no validation trial tells two apart. Down to next to nothing: what stays the same in a trial is
@@ -202,40 +201,19 @@ def exact(source: JointSource, number: int, tested: Asked) -> np.ndarray | None:
     return np.where(asked, (found - centre) / spread, 0)
 
 
-def _loop_of(source: JointSource, number: int) -> tuple[loops.LoopSpec, int, int] | None:
-    """(spec, seed, number of the session) of a session of `data.synthetic.loops` whose nodes are
-    those of the loop; None of any other, whatever its folder says of it."""
+def _loop_of(source: JointSource, number: int) -> Recipe | None:
+    """How a session of `data.synthetic.loops` whose nodes are those of the loop was made; None of
+    any other, whatever its folder says of it."""
     session = source.sessions[number]
     named = (source.names["stimulus"], source.names["behaviour"])
-    spec, origin = _spec_of(session), session.info.get("source")
-    if spec is None or named != ((loops.STIMULUS,), (loops.BEHAVIOUR,)):
+    made = recipe_of(session, "loops", loops.LoopSpec, "session")
+    if made is None or named != ((loops.STIMULUS,), (loops.BEHAVIOUR,)):
         return None
-    channels = columns(source, number)
-    sizes = [one.stop - one.start for one in channels.values()]
-    seed, place = origin.get("seed"), origin.get("session")
+    sizes = [one.stop - one.start for one in columns(source, number).values()]
     fits = (
-        sizes == [loops.NUM_STIMULUS, spec.num_units, loops.NUM_BEHAVIOUR]
-        and (session.trial_num_bins == spec.num_bins).all()
-        and source.facts.num_bins == spec.num_bins  # longer where other sessions are
-        and spec.num_bins * sum(sizes) <= MOST_ENTRIES
-        and all(type(one) is int and 0 <= one < 2**63 for one in (seed, place))
+        sizes == [loops.NUM_STIMULUS, made.spec.num_units, loops.NUM_BEHAVIOUR]
+        and (session.trial_num_bins == made.spec.num_bins).all()
+        and source.facts.num_bins == made.spec.num_bins  # longer where other sessions are
+        and made.spec.num_bins * sum(sizes) <= MOST_ENTRIES
     )
-    return (spec, seed, place) if fits else None
-
-
-def _spec_of(session: Session) -> loops.LoopSpec | None:
-    """What a session says of the loop it is from; None where that is nothing, or not sound."""
-    origin, told = session.info.get("source"), session.info.get("loops")
-    if not (isinstance(origin, Mapping) and origin.get("generator") == "loops"):
-        return None
-    names = {field.name for field in dataclasses.fields(loops.LoopSpec)}
-    if not (isinstance(told, Mapping) and told.keys() == names and _is_plain(told)):
-        return None
-    try:
-        return loops.LoopSpec(**told)
-    except InputError:
-        return None
-
-
-def _is_plain(told: Mapping[str, Any]) -> bool:
-    return all(isinstance(value, (int, str)) for value in told.values())
+    return made if fits else None

@@ -4,6 +4,7 @@ An evaluator; see evals.spikes for what its five functions are for. Candidates a
 test trials, by their speech features; a trial of a day that training never saw is scored apart.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from neurojax.data.sources import speech
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import speech_eeg
+from neurojax.data.synthetic.recipe import Recipe, recipe_of
 from neurojax.errors import require
 from neurojax.evals import floor_names, leaks, muscle_audit, speech_floors, speech_scores
 from neurojax.report import speech_report
@@ -23,6 +25,7 @@ from neurojax.scores import retrieval
 FLOORS = {"ridge": speech_floors.ridge, "encoding": speech_floors.encoding}
 DAY = "day"  # the condition that names it
 MUSCLE_REGION = "jaw"  # region of channels that lie on muscles
+MOST_SENTENCES = 2**14  # of a made-up recording whose best reader is asked
 Log = Callable[[str], Any]
 
 
@@ -107,8 +110,9 @@ def evaluate(
     readers = {"model": lambda number: reader(model, source, number, candidates)}
     for name in floor_names.chosen(settings, FLOORS):
         readers[name] = lambda number, fit=FLOORS[name]: _floor(fit, source, number, candidates)
-    if all(_is_made_up(session) for session in dataset.sessions):
-        readers["bayes"] = lambda number: _best(source.sessions[number], candidates)
+    made = [_recipe(source, number) for number in range(len(source.sessions))]
+    if all(made):
+        readers["bayes"] = lambda number: _best(source.sessions[number], made[number], candidates)
     listed = [n for n, session in enumerate(source.sessions) if len(session.trials_of(TEST))]
     tests = {number: windows_of(source, number, candidates) for number in listed}
     ranks = {name: {} for name in readers}
@@ -214,20 +218,35 @@ def _floor(fit, source: speech.SpeechSource, number: int, candidates: Candidates
     return score
 
 
-def _is_made_up(session: Session) -> bool:
-    origin = session.info.get("source")
-    return isinstance(origin, Mapping) and origin.get("generator") == "speech_eeg"
+def _recipe(source: speech.SpeechSource, number: int) -> Recipe | None:
+    """How a made-up person was made, where channels, days and sentences bear it out."""
+    session = source.sessions[number]
+    made = recipe_of(session, "speech_eeg", speech_eeg.SpeechSpec, "person")
+    if made is None or DAY not in session.conditions:
+        return None
+    tested = session.trials_of(TEST)
+    day, length = np.asarray(session.conditions[DAY])[tested], session.trial_num_bins[tested]
+    names = np.array(list(source.items))[source.item[number][tested]].tolist()
+    numbers = [int(name) for name in names if re.fullmatch("[0-9]{1,6}", name)]
+    fits = (
+        session.num_units == made.spec.num_sensors + len(speech_eeg.JAW)
+        and source.facts.num_targets == made.spec.num_features
+        and (length == speech_eeg.NUM_BINS).all()
+        and source.facts.num_bins == speech_eeg.NUM_BINS
+        and day.dtype.kind in "iu"
+        and (day >= 0).all()
+        and len(numbers) == len(names)
+        and max(numbers, default=0) < made.spec.num_sentences <= MOST_SENTENCES
+    )
+    return made if fits else None
 
 
-def _best(session: Session, candidates: Candidates):
+def _best(session: Session, made: Recipe, candidates: Candidates):
     """The same by the reader who knows how the recording was made."""
-    spec = speech_eeg.SpeechSpec(**session.info["speech_eeg"])
-    origin, day = session.info["source"], np.asarray(session.conditions[DAY])
-    numbers = candidates.name.astype(int)
+    day, numbers = np.asarray(session.conditions[DAY]), candidates.name.astype(int)
 
     def score(values: np.ndarray, trial: np.ndarray) -> np.ndarray:
-        known = (spec, origin["seed"], origin["person"])
-        return speech_eeg.best_read(*known, values, day[trial])[:, numbers]
+        return speech_eeg.best_read(*made, values, day[trial])[:, numbers]
 
     return score
 

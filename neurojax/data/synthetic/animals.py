@@ -11,6 +11,7 @@ animal).
 """
 
 import dataclasses
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from neurojax.data.session import Session
 from neurojax.data.splits import random_split
-from neurojax.data.synthetic import latent_dynamics
+from neurojax.data.synthetic import latent_dynamics, recipe
 from neurojax.data.synthetic.spec import SyntheticSpec
 from neurojax.errors import require
 
@@ -230,11 +231,19 @@ def truth_of(session: Session) -> SyntheticTruth:
         f"session {session.session_id} has no info['synthetic']; the truth exists for made "
         "sessions only",
     )
-    fields = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in record["spec"].items()
-    }
-    return make_truth(SyntheticSpec(**fields), record["seed"], record["index"])
+    told = record if isinstance(record, Mapping) else {}
+    spec, numbers = told.get("spec"), (told.get("seed"), told.get("index"))
+    if isinstance(spec, Mapping):  # made before a field was added: as it was then
+        spec = recipe.spec_told(dataclasses.asdict(SyntheticSpec()) | spec, SyntheticSpec)
+    sound = isinstance(spec, SyntheticSpec) and all(map(recipe.is_count, numbers))
+    require(
+        sound
+        and spec.min_units <= session.num_units <= spec.max_units < 2**17
+        and spec.num_trials * spec.num_bins < 2**24,
+        f"session {session.session_id} says in info['synthetic'] that it was made up, but not how "
+        "in a way that fits it; make it again, or take the entry out",
+    )
+    return make_truth(spec, *numbers)
 
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:
