@@ -22,6 +22,7 @@ from neurojax.data.robust_scale import Scale
 from neurojax.data.session import TRAIN, Session
 from neurojax.data.sources import made_up
 from neurojax.data.sources.speech import SpeechSource
+from neurojax.data.stages import Stages
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import nsd
 from neurojax.errors import require
@@ -77,9 +78,7 @@ class BetaSource(SpeechSource):
             num_targets=sessions[0].behaviour[EMBEDDING].shape[1],
         )
         self._scales: dict[int, Scale] = {}
-        self._only = None if new_until is None else self.layout.session_row >= new_until[0]
-        self._new_until = 0 if new_until is None else new_until[1]
-        self._planners = {}
+        self._stages = Stages(self.sessions, self.layout, config, seed, new_until)
 
     def contents(self) -> str:
         """`8 people, 512 to 880 voxels, embeddings of 64 numbers, 2,700 pictures`."""

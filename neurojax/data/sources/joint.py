@@ -14,10 +14,11 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data import batching
-from neurojax.data.batching import Layout, Plan, Planner
+from neurojax.data.batching import Layout, Plan
 from neurojax.data.robust_scale import Scale
 from neurojax.data.session import TRAIN, VALIDATION, Session
 from neurojax.data.sources import made_up
+from neurojax.data.stages import Stages
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import loops
 from neurojax.errors import require
@@ -105,27 +106,15 @@ class JointSource:
             num_features=sizes["stimulus"][0],
             num_targets=sizes["behaviour"][0],
         )
-        self._only = None if new_until is None else self.layout.session_row >= new_until[0]
-        self._new_until = 0 if new_until is None else new_until[1]
-        self._planners: dict[bool, Planner] = {}
-
-    def _planner(self, new_alone: bool) -> Planner:
-        if new_alone not in self._planners:
-            only = self._only if new_alone else None
-            self._planners[new_alone] = Planner(self.sessions, self._config, self._seed, only=only)
-        return self._planners[new_alone]
+        self._stages = Stages(self.sessions, self.layout, config, seed, new_until)
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, N) of every kind of batch."""
-        planners = [self._planner(one) for one in ({False, self._only is not None})]
-        found = [(g, b, self.facts.num_bins, n) for one in planners for g, b, n in one.shapes()]
-        return list(dict.fromkeys(found))
+        return self._stages.shapes()
 
     def largest_batch(self) -> Batch:
         """A batch of the shape with the most entries."""
-        groups, trials, _, width = max(self.shapes(), key=np.prod)
-        few = np.full(groups, np.argmin(self.layout.num_units), np.int32)
-        return self.gather(Plan(few, np.zeros((groups, trials), np.int32), width))
+        return self.gather(self._stages.largest())
 
     def contents(self) -> str:
         """`32 units, a stimulus of 2 numbers, behaviour of 2`."""
@@ -135,11 +124,11 @@ class JointSource:
 
     def plan(self, index: int) -> Plan:
         """Which trials of which sessions batch `index` holds."""
-        return self._planner(self._only is not None and index < self._new_until).plan(index)
+        return self._stages.plan(index)
 
     def session_names(self, index: int) -> list[str]:
         """Names of the sessions in batch `index`."""
-        return [self.layout.session_ids[number] for number in self.plan(index).session]
+        return self._stages.session_names(index)
 
     def batch(self, index: int, rows: Callable[[int], slice] = slice) -> Batch:
         """Batch `index`; `rows` says which of the b trials of a group to gather, default all.

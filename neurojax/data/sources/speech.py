@@ -14,9 +14,10 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data import batching, robust_scale, splits
-from neurojax.data.batching import Layout, Plan, Planner
+from neurojax.data.batching import Layout, Plan
 from neurojax.data.session import TRAIN, VALIDATION, Session
 from neurojax.data.sources import made_up
+from neurojax.data.stages import Stages
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import speech_eeg
 from neurojax.errors import require
@@ -82,29 +83,15 @@ class SpeechSource:
             num_targets=sessions[0].behaviour[SPEECH].shape[1],
         )
         self._scales: dict[int, robust_scale.Scale] = {}
-        only = None if new_until is None else self.layout.session_row >= new_until[0]
-        self._new_until = 0 if new_until is None else new_until[1]
-        self._planners: dict[bool, Planner] = {}
-        self._only = only
-
-    def _planner(self, new_alone: bool) -> Planner:
-        """Made when a batch is asked for: people who are only tested have no train trial."""
-        if new_alone not in self._planners:
-            only = self._only if new_alone else None
-            self._planners[new_alone] = Planner(self.sessions, self._config, self._seed, only=only)
-        return self._planners[new_alone]
+        self._stages = Stages(self.sessions, self.layout, config, seed, new_until)
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, C) of every kind of batch; InputError where nothing is to train on."""
-        planners = [self._planner(one) for one in ({False, self._only is not None})]
-        found = [(g, b, self.facts.num_bins, c) for one in planners for g, b, c in one.shapes()]
-        return list(dict.fromkeys(found))
+        return self._stages.shapes()
 
     def largest_batch(self) -> Batch:
         """A batch of the shape with the most entries."""
-        groups, trials, _, width = max(self.shapes(), key=np.prod)
-        few = np.full(groups, np.argmin(self.layout.num_units), np.int32)
-        return self.gather(Plan(few, np.zeros((groups, trials), np.int32), width))
+        return self.gather(self._stages.largest())
 
     def contents(self) -> str:
         """`4 people, 18 channels, 8 speech features, 2,688 sentences`."""
@@ -119,11 +106,11 @@ class SpeechSource:
 
     def plan(self, index: int) -> Plan:
         """Which trials of which people batch `index` holds."""
-        return self._planner(self._only is not None and index < self._new_until).plan(index)
+        return self._stages.plan(index)
 
     def session_names(self, index: int) -> list[str]:
         """Names of the people in batch `index`."""
-        return [self.layout.session_ids[number] for number in self.plan(index).session]
+        return self._stages.session_names(index)
 
     def batch(self, index: int, rows: Callable[[int], slice] = slice) -> Batch:
         """Batch `index`; `rows` says which of the b trials of a group to gather, default all.

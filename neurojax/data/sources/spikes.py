@@ -1,6 +1,5 @@
 """Batches of spike counts: sessions of similar size side by side, some trials of each."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,9 +8,10 @@ import numpy as np
 from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.batching import BatchingConfig as Config
-from neurojax.data.batching import Layout, Plan, Planner
+from neurojax.data.batching import Layout, Plan
 from neurojax.data.buffers import Buffers
 from neurojax.data.session import TRAIN, VALIDATION, Session
+from neurojax.data.stages import Stages
 from neurojax.facts import Facts
 
 
@@ -44,11 +44,8 @@ class SpikeSource:
             mean_counts=self.first_means(),
         )
         self._config, self._memory = config, Buffers()
-        self._stages = [(math.inf, Planner(sessions, config, seed))]  # draws the batches before
-        if new_until is not None:
-            known_sessions, until = new_until
-            is_new = self.layout.session_row >= known_sessions
-            self._stages.insert(0, (until, Planner(sessions, config, seed, only=is_new)))
+        self._stages = Stages(sessions, self.layout, config, seed, new_until)
+        self._stages.shapes()  # refuses sessions that nothing can be drawn from
 
     def first_means(self) -> np.ndarray:
         """Mean counts of all rows, float32 [U], that read-outs start from."""
@@ -56,17 +53,11 @@ class SpikeSource:
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, N) of every kind of batch: what a run compiles."""
-        shapes = [
-            (groups, trials, self.facts.num_bins, units)
-            for _, planner in self._stages
-            for groups, trials, units in planner.shapes()
-        ]
-        return list(dict.fromkeys(shapes))
+        return self._stages.shapes()
 
     def plan(self, index: int) -> Plan:
         """Which trials of which sessions batch `index` holds."""
-        planner = next(planner for before, planner in self._stages if index < before)
-        return planner.plan(index)
+        return self._stages.plan(index)
 
     def batch(self, index: int, rows: Callable[[int], slice] = slice) -> Batch:
         """Batch `index`; `rows` says which of the b trials of a group to gather, default all."""
@@ -76,15 +67,11 @@ class SpikeSource:
 
     def session_names(self, index: int) -> list[str]:
         """Names of the sessions in batch `index`."""
-        return [self.layout.session_ids[number] for number in self.plan(index).session]
+        return self._stages.session_names(index)
 
     def largest_batch(self) -> Batch:
-        """A batch of the shape with the most entries; of the smallest session's first trial, again
-        and again."""
-        groups, trials, _, width = max(self.shapes(), key=np.prod)
-        smallest = np.full(groups, np.argmin(self.layout.num_units), np.int32)
-        first_trial = np.zeros((groups, trials), np.int32)
-        return batching.gather(self.sessions, self.layout, Plan(smallest, first_trial, width))
+        """A batch of the shape with the most entries."""
+        return batching.gather(self.sessions, self.layout, self._stages.largest())
 
     def contents(self) -> str:
         """`812 units, 9 regions`."""
