@@ -29,23 +29,32 @@ def read_text_table(path: Path, attribute: str) -> dict[str, np.ndarray]:
         InputError: damaged, too large, no table, or no text.
     """
     rows = rows_of(path)
-    require(rows, f"{path} is empty; expected a table")
-    names = [cell.strip() for cell in rows[0]]
-    if _is_header(rows, path, attribute):
-        rows = rows[1:]
-    else:
-        single = len(names) == 1
-        names = [attribute if single else f"{attribute}_{k}" for k in range(len(names))]
-    require(
-        len(set(names)) == len(names),
-        f"{path} has columns of one name ({', '.join(names)[:100]}); name each differently",
-    )
+    names, is_named = names_of(rows, path, attribute)
+    rows = rows[is_named:]
     for number, row in enumerate(rows):
         require(
             len(row) == len(names),
             f"{path}: row {number} has {len(row)} cells, expected {len(names)}; correct the table",
         )
     return {name: _values([row[k].strip() for row in rows]) for k, name in enumerate(names)}
+
+
+def names_of(rows: list[list[str]], path: Path, attribute: str) -> tuple[list[str], bool]:
+    """(names of the columns, whether the first line holds them), of the first two rows or more.
+
+    Raises:
+        InputError: no row, or two columns of one name.
+    """
+    require(rows, f"{path} is empty; expected a table")
+    names, is_named = [cell.strip() for cell in rows[0]], _is_header(rows, path, attribute)
+    if not is_named:
+        single = len(names) == 1
+        names = [attribute if single else f"{attribute}_{k}" for k in range(len(names))]
+    require(
+        len(set(names)) == len(names),
+        f"{path} has columns of one name ({', '.join(names)[:100]}); name each differently",
+    )
+    return names, is_named
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -65,12 +74,13 @@ def rows_of(path: Path) -> list[list[str]]:
 
 def _is_header(rows: list[list[str]], path: Path, attribute: str) -> bool:
     """Whether the first line names the columns."""
-    numeric = [any(_number(cell) is not None for cell in row) for row in rows[:2]]
+    numeric = [any(number_in(cell) is not None for cell in row) for row in rows[:2]]
     is_named = any(cell.strip().lower() in _NAMES | {attribute.lower()} for cell in rows[0])
     return path.suffix.lower() == ".htsv" or (not numeric[0] and (any(numeric) or is_named))
 
 
-def _number(cell: str) -> float | None:
+def number_in(cell: str) -> float | None:
+    """The number that a cell holds; None where it holds something else."""
     try:
         return float(cell)
     except ValueError:
@@ -78,7 +88,7 @@ def _number(cell: str) -> float | None:
 
 
 def _values(cells: list[str]) -> np.ndarray:
-    numbers = [_number(cell) if cell else np.nan for cell in cells]
+    numbers = [number_in(cell) if cell else np.nan for cell in cells]
     if None in numbers or not any(cells):
         return np.array([cell[:_MAX_TEXT] for cell in cells], dtype=str)
     return np.array(numbers, np.float64)

@@ -7,6 +7,7 @@ Source: Kemp et al. 1992, Electroencephalogr Clin Neurophysiol 82:391-393.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,15 +17,30 @@ from neurojax.errors import InputError
 
 _FIXED, _OF_SIGNAL = 256, 256  # bytes
 _WIDTHS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)  # of a signal's fields, in order
-_RANGES, _SAMPLES = (3, 4, 5, 6), 8  # fields: physical and digital ends; samples of a record
+_LABELS, _RANGES, _SAMPLES = 0, (3, 4, 5, 6), 8  # fields: names; physical and digital ends; samples
+_ANNOTATIONS = (b"EDF Annotations", b"BDF Annotations")
 _UNKNOWN = -1  # number of records of a file that is still written to
 _MAX_PER_RECORD = 2**24
 
 
-def require_sound(path: Path) -> None:
-    """Raises InputError for a header that is none, or one that promises more than the file has."""
+class Records(NamedTuple):
+    """Attributes:
+    samples: of a record, of each signal but annotations.
+    cut: bytes of a record that the file ends in; 0 where it ends with a whole one.
+    """
+
+    samples: tuple[int, ...]
+    cut: int
+
+
+def records_of(path: Path) -> Records:
+    """What a header says of its records.
+
+    Raises:
+        InputError: a header that is none, or one that promises more than the file has.
+    """
     try:
-        _check(path)
+        return _checked(path)
     except _Unsound as error:
         raise InputError(f"{path} cannot be read as EDF or BDF ({error})") from None
 
@@ -33,7 +49,7 @@ class _Unsound(Exception):
     """What is wrong, in words."""
 
 
-def _check(path: Path) -> None:
+def _checked(path: Path) -> Records:
     with open_input(path) as file:
         fixed = file.read(_FIXED)
         if len(fixed) < _FIXED:
@@ -65,6 +81,9 @@ def _check(path: Path) -> None:
     if records != _UNKNOWN and size < header_bytes + records * of_record:
         there = (size - header_bytes) // of_record
         raise _Unsound(f"{there} whole records of the {records} that its header says, of {told}")
+    labels = [text.strip() for text in columns[_LABELS]]
+    own = [one for one, label in zip(samples, labels, strict=True) if label not in _ANNOTATIONS]
+    return Records(tuple(own), (size - header_bytes) % of_record if records == _UNKNOWN else 0)
 
 
 def _columns(rest: bytes, signals: int) -> list[list[bytes]]:

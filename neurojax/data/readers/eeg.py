@@ -13,11 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.data.readers import eeg_channels, eeg_files, eeg_steps, one_file
-from neurojax.data.readers.eeg_recording import Recording, in_microvolts, joined
+from neurojax.data.readers import (
+    eeg_channels,
+    eeg_csv,
+    eeg_files,
+    eeg_steps,
+    gathered,
+    kept_rows,
+    one_file,
+)
+from neurojax.data.readers.eeg_recording import Recording, joined, microvolts
 from neurojax.data.readers.seen import npz_names
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.real_values import from_values
+from neurojax.data.row_blocks import CheckedMap, row_blocks
 from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.data.store.array_files import open_input
 from neurojax.data.store.session_rules import validate_session
@@ -97,25 +106,35 @@ def source_sha256(source: str) -> str:
 
 
 def read_session(source: str, spec: ReadSpec) -> Session:
-    """One person's recording, each sample stored once, as windows about events.
+    """One person's recording, each sample stored once, as windows about events; see
+    `read_in_blocks`."""
+    return read_in_blocks(source, spec, None)
+
+
+def read_in_blocks(source: str, spec: ReadSpec, folder: Path | None) -> Session:
+    """`read_session`, whose values stay in a file of `folder`; memory does not grow with them.
 
     Raises:
         InputError: a file that cannot be read, a channel that is missing or was not asked for, one
             that never changes, a step that cannot be made, or no window.
     """
-    recording = _read(Path(source), spec)
+    recording = _read(Path(source), spec, folder)
     names = _pairs(spec, "rename", source)
     recording = recording._replace(channel=eeg_channels.renamed(recording.channel, names, source))
     dropped = _names(spec, "drop")
-    kept = eeg_channels.chosen(recording.channel, _names(spec, "channels"), dropped, source)
+    places = eeg_channels.chosen(recording.channel, _names(spec, "channels"), dropped, source)
+    values = recording.values
+    if places != list(range(len(recording.channel))):
+        blocks = (block[:, places] for _, block in row_blocks(values))
+        values = kept_rows.kept(blocks, len(places), folder, len(values))
     recording = recording._replace(
-        values=recording.values[:, kept],
-        channel=tuple(recording.channel[place] for place in kept),
-        position=recording.position[kept],
+        values=values,
+        channel=tuple(recording.channel[place] for place in places),
+        position=recording.position[places],
     )
     eeg_channels.require_alive(recording.values, recording.channel, source)
     asked = {name: spec.option(name) for name in eeg_steps.NAMES}
-    recording, steps = eeg_steps.applied(recording, asked, source)
+    recording, steps = eeg_steps.applied(recording, asked, source, folder)
     muscle = _names(spec, "muscle")
     for name in muscle:
         require(
@@ -127,8 +146,11 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     run = np.searchsorted(recording.run_offsets, start, side="right") - 1
     told = recording.events if len(recording.event_sample) else {}  # at rest there is no event
     split, split_source = _split(run, len(recording.run_offsets) - 1, source, spec)
+    values, validity = recording.values, None
+    if folder is not None:
+        values, validity = _looked_at(values, folder)
     session = from_values(
-        recording.values,
+        values,
         sampling_hz=recording.sampling_hz,
         unit=recording.unit,
         session_id=session_name(source),
@@ -156,6 +178,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     )
     at = recording.position
     fields = {"unit_metadata": {"head_x": at[:, 0], "head_y": at[:, 1]}}
+    if validity is not None:
+        fields["validity"] = validity
     if recording.speech is not None:
         fields["behaviour"] = {"speech": recording.speech}
         fields["behaviour_valid"] = {"speech": np.isfinite(recording.speech).all(1)}
@@ -225,7 +249,7 @@ def windows(
     return start, length, event, reasons
 
 
-def _read(place: Path, spec: ReadSpec) -> Recording:
+def _read(place: Path, spec: ReadSpec, folder: Path | None) -> Recording:
     typed, kind = spec.option("sampling_hz"), place.suffix.lower()
     files = _files(place)
     is_csv = bool(files) and files[0].suffix.lower() == ".csv"
@@ -242,14 +266,34 @@ def _read(place: Path, spec: ReadSpec) -> Recording:
             f"{place} says no exact rate; give --options=sampling_hz=..., that of the recorder",
         )
         unit = spec.option("unit", "")
-        known = not unit or in_microvolts(np.zeros(1, np.float32), unit)[1] == "uV"
+        known = not unit or microvolts(unit)[1] == "uV"
         require(known, f"unit={unit[:40]!r}; expected V, mV, uV or nV, or leave it out")
-        return joined([eeg_files.read_csv_run(file, rate, unit) for file in files], str(place))
+        runs = [eeg_csv.read_csv_run(file, rate, unit, folder) for file in files]
+        return joined(runs, str(place), folder)
     if place.is_dir():
-        return eeg_files.read_bids(place)
+        return eeg_files.read_bids(place, folder)
     if kind in (".edf", ".bdf"):
-        return eeg_files.read_edf(place)
-    return eeg_files.read_npz_file(place)
+        return eeg_files.read_edf(place, folder=folder)
+    return eeg_files.read_npz_file(place, folder)
+
+
+def _looked_at(
+    values: np.ndarray, folder: Path
+) -> tuple[CheckedMap, gathered.ObservedIntervals | None]:
+    """A memory map as `from_values` would have it, and when each channel was observed."""
+    stretches, half, whole = gathered.Stretches(values.shape[1]), True, True
+    for _, block in row_blocks(values):
+        known = ~np.isnan(block)
+        stretches.add(known)
+        whole = whole and bool(known.all())
+        half = half and gathered.is_half(np.where(known, block, 0))
+    if half or not whole:
+        blocks = (np.where(np.isnan(block), 0, block) for _, block in row_blocks(values))
+        dtype = np.float16 if half else np.float32
+        values = kept_rows.kept(blocks, values.shape[1], folder, dtype=dtype)
+    channel, start, stop = stretches.found()
+    validity = gathered.ObservedIntervals(channel.astype(np.int32), start, stop)
+    return values.view(CheckedMap), None if whole else validity
 
 
 def _files(place: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from neurojax.data.row_blocks import row_blocks
 from neurojax.errors import InputError, require
 
 _SHOWN = 120
@@ -81,11 +82,15 @@ def require_alive(values: np.ndarray, channel: Sequence[str], where: str) -> Non
         values: float [samples, C], NaN where nothing was recorded.
         channel: their names.
     """
-    for place, name in enumerate(channel):
-        seen = values[:, place][np.isfinite(values[:, place])]
-        what = "was never recorded" if not len(seen) else "never changes"
+    low, high = np.full(len(channel), np.inf), np.full(len(channel), -np.inf)
+    for _, block in row_blocks(values):
+        known = np.isfinite(block)
+        low = np.minimum(low, np.where(known, block, np.inf).min(0))
+        high = np.maximum(high, np.where(known, block, -np.inf).max(0))
+    for name, least, most in zip(channel, low, high, strict=True):
+        what = "was never recorded" if least > most else "never changes"
         require(
-            len(seen) and seen.min() < seen.max(),
+            least < most,
             f"{where}: channel {name!r} {what}; drop it by name (--options=drop={name}), and of "
             "all recordings alike",
         )

@@ -3,17 +3,18 @@
 .npz      eeg [samples, C] (eeg_uv: in uV), sampling_rate_hz, channel_names; optional run_offsets
           [runs + 1], event_sample [events] and event_NAME [events], channel_xy [C, 2] in head
           radii, speech [samples, F], unit, licence, subject_id
-.csv      a column a channel, one row a sample; `timestamps` (seconds) and a marker column (Marker,
-          Marker0, ...: 0 for none) are no channels; a folder of .csv files is one person, each
-          file a run, or several where the times have a hole
+.csv      see `eeg_csv`; a folder of .csv files is one person
 .edf .bdf read by mne (the extra `eeg`); annotations are events
 BIDS      a folder sub-NAME: its *_eeg.edf and .bdf files are runs, of whatever task; channels.tsv
           (types), electrodes.tsv (places, x right and y forward) and events.tsv (trial_type) beside
           them are read; units, status, coordsystem.json and electrodes of a named space are not
+
+Samples are read in blocks. With a folder they stay in a file there, so that memory does not grow
+with the recording; features of speech are held whole.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +27,26 @@ from neurojax.data.readers.eeg_recording import (
     Recording,
     checked,
     flat_map,
-    in_microvolts,
     joined,
+    microvolts,
     site_positions,
 )
-from neurojax.data.store.array_files import read_npz
+from neurojax.data.readers.kept_rows import kept
+from neurojax.data.row_blocks import rows_of
+from neurojax.data.store.npz_streams import open_npz
 from neurojax.errors import InputError, require
 
 NO_MNE = "EDF and BDF files are read by mne; pip install 'neurojax[eeg]'"
-_TIMES = ("timestamps", "timestamp", "time", "time_s")
-_PIECE_SAMPLES = 2**18
+_LARGE = ("eeg", "eeg_uv")  # not read before they are asked for
+_PIECE_SAMPLES = 2**18  # of files with several rates, which mne makes one piece by piece
+_CUT = "a record that the file ends in"
 _EEG_TYPES = ("eeg", "emg")  # of channels.tsv; others (triggers, eyes) are left out
-HOLE_S = 0.25  # of times; the radio packets of headsets jitter by less
-RATE_TOLERANCE = 0.02  # of the step between times, off what the rate says
 _TEXTS = ("licence", "subject_id", "citation", "consent")
 
 
-def read_npz_file(path: Path) -> Recording:
+def read_npz_file(path: Path, folder: Path | None = None) -> Recording:
     """One person's archive; InputError where arrays are missing or disagree."""
-    arrays = read_npz(path)
+    arrays = open_npz(path, _LARGE)
     name = "eeg_uv" if "eeg_uv" in arrays else "eeg"
     for wanted in (name, "sampling_rate_hz", "channel_names"):
         require(
@@ -89,11 +91,12 @@ def read_npz_file(path: Path) -> Recording:
             )
             events[key.removeprefix("event_")] = column
     unit = str(arrays["unit"]) if "unit" in arrays and arrays["unit"].ndim == 0 else ""
-    values, unit = in_microvolts(values.astype(np.float32), "uV" if name == "eeg_uv" else unit)
+    scale, unit = microvolts("uV" if name == "eeg_uv" else unit)
+    blocks = (block.astype(np.float32) * scale for block in values.blocks(folder))
     names = tuple(str(one) for one in channel)
     texts = {key: str(arrays[key]) for key in _TEXTS if key in arrays and arrays[key].ndim == 0}
     found = Recording(
-        values=values,
+        values=kept(blocks, len(names), folder, len(values)),
         sampling_hz=float(rate.reshape(())),
         channel=names,
         position=_places(arrays.get("channel_xy"), names, path),
@@ -107,78 +110,22 @@ def read_npz_file(path: Path) -> Recording:
     return checked(found, str(path))
 
 
-def read_csv_run(path: Path, sampling_hz: float, unit: str = "") -> Recording:
-    """One file: one run, or several where the times have a hole.
-
-    Args:
-        path: the file.
-        sampling_hz: of the recorder, for the times of a headset jitter.
-        unit: of the channels, such as "uV", which the file does not say.
-
-    Raises:
-        InputError: text where numbers are expected, or times of another rate.
-    """
-    columns = alf_text.read_text_table(path, path.stem)
-    markers = [name for name in columns if name.lower().startswith("marker")]
-    times = [name for name in columns if name.lower() in _TIMES]
-    names = tuple(name for name in columns if name not in (*markers, *times))
-    require(
-        names and len(markers) <= 1 and len(times) <= 1,
-        f"{path} has the columns {', '.join(columns)[:120]}; expected channels, and at most one "
-        "marker and one column of times",
-    )
-    for name in names:
-        require(
-            columns[name].dtype.kind == "f",
-            f"{path}: column {name!r} holds text; expected numbers, drop it from the file",
-        )
-    values = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
-    sample, events = np.zeros(0, np.int64), {}
-    if markers:
-        marker = columns[markers[0]]
-        require(marker.dtype.kind == "f", f"{path}: {markers[0]} holds text; expected numbers")
-        sample = np.flatnonzero(np.nan_to_num(marker) != 0)
-        events = {"marker": marker[sample].astype(np.int64)}
-    begins = _after_holes(columns[times[0]], sampling_hz, path) if times else []
-    values, unit = in_microvolts(values, unit)
-    offsets, places = np.array([0, *begins, len(values)]), site_positions(names)
-    found = Recording(values, sampling_hz, names, places, offsets, sample, events, unit)
-    return checked(found, str(path))
-
-
-def _after_holes(time_s: np.ndarray, sampling_hz: float, path: Path) -> list[int]:
-    """Samples before which nothing was recorded for a while; InputError for another rate."""
-    known = time_s.dtype.kind == "f" and np.isfinite(time_s).all()
-    require(known, f"{path}: a time is no number; expected seconds in every row")
-    step = np.diff(time_s)
-    if not len(step):
-        return []
-    hole = np.abs(step) > max(HOLE_S, 2.5 / sampling_hz)
-    # Of rounded times the median is off, where samples got lost the mean: one of them must agree.
-    measures = [np.median(step)] + ([] if hole.all() else [step[~hole].mean()])
-    off = [abs(one * sampling_hz - 1) for one in measures]
-    told = f", which is {1 / measures[0]:.4g} Hz" if measures[0] > 0 else ""
-    require(
-        min(off) <= RATE_TOLERANCE,
-        f"{path}: half of the times step by {measures[0]:.4g} s or less{told}, but "
-        f"sampling_hz={sampling_hz:g}; give the rate of the recorder, and times in seconds",
-    )
-    return (np.flatnonzero(hole) + 1).tolist()
-
-
-def read_edf(path: Path, kinds: Mapping[str, str] | None = None) -> Recording:
+def read_edf(
+    path: Path, kinds: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Recording:
     """One EDF or BDF file.
 
     Args:
         path: its name ends in .edf or .bdf.
         kinds: channel -> type of channels.tsv; channels of other types than EEG and EMG are left
             out. None keeps all but triggers.
+        folder: for the samples; None keeps them in memory.
 
     Raises:
         InputError: without mne, or a file that it cannot read.
     """
     mne = needed("mne", NO_MNE)
-    edf_header.require_sound(path)
+    samples, cut = edf_header.records_of(path)
     read = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
     try:
         with warnings.catch_warnings():
@@ -190,7 +137,10 @@ def read_edf(path: Path, kinds: Mapping[str, str] | None = None) -> Recording:
                 if kind != "stim" and (kinds or {}).get(name, "eeg").lower() in _EEG_TYPES
             ]
             require(keep, f"{path}: no channel is EEG; it has {', '.join(raw.ch_names)[:120]}")
-            values = _in_pieces(raw, keep)
+            piece = _PIECE_SAMPLES
+            if len(set(samples)) == 1:  # whole records, as many as a block has
+                piece = max(1, rows_of(8 * len(keep)) // samples[0]) * samples[0]
+            values = kept(_pieces(raw, keep, piece), len(keep), folder, raw.n_times)
     except InputError:
         raise
     except Exception as error:  # whatever a damaged header leads to
@@ -208,25 +158,23 @@ def read_edf(path: Path, kinds: Mapping[str, str] | None = None) -> Recording:
         np.array([0, len(values)]),
         sample[inside],
         {"description": said[inside].astype(str)} if inside.any() else {},
-        odd=_left_out(inside),
+        odd=_left_out(inside) | ({_CUT: 1} if cut else {}),
     )
     return checked(found, str(path))
 
 
-def _in_pieces(raw: Any, keep: list[str]) -> np.ndarray:
-    """Samples of some channels in uV, float32 [samples, C]; a piece at a time of mne's float64."""
-    values = np.empty((raw.n_times, len(keep)), np.float32)
-    for first in range(0, raw.n_times, _PIECE_SAMPLES):
-        stop = min(first + _PIECE_SAMPLES, raw.n_times)
-        values[first:stop] = 1e6 * raw.get_data(picks=keep, start=first, stop=stop).T  # of volts
-    return values
+def _pieces(raw: Any, keep: list[str], number: int) -> Iterator[np.ndarray]:
+    """Samples of some channels in uV, float32 [n, C], so many at a time of mne's float64."""
+    for first in range(0, raw.n_times, number):
+        stop = min(first + number, raw.n_times)
+        yield (1e6 * raw.get_data(picks=keep, start=first, stop=stop).T).astype(np.float32)
 
 
-def read_bids(folder: Path) -> Recording:
+def read_bids(place: Path, folder: Path | None = None) -> Recording:
     """All runs of a BIDS folder of one person (or of one session of it)."""
-    files = bids_files(folder)
-    require(files, f"{folder} holds no *_eeg.edf or *_eeg.bdf; other formats are not read")
-    return joined([_bids_run(path) for path in files], str(folder))
+    files = bids_files(place)
+    require(files, f"{place} holds no *_eeg.edf or *_eeg.bdf; other formats are not read")
+    return joined([_bids_run(path, folder) for path in files], str(place), folder)
 
 
 def bids_files(folder: Path) -> list[Path]:
@@ -251,7 +199,7 @@ def bids_tables(path: Path) -> dict[str, Path]:
     return found
 
 
-def _bids_run(path: Path) -> Recording:
+def _bids_run(path: Path, folder: Path | None) -> Recording:
     tables = {
         name: alf_text.read_text_table(place, "name") for name, place in bids_tables(path).items()
     }
@@ -264,7 +212,7 @@ def _bids_run(path: Path) -> Recording:
                 strict=True,
             )
         )
-    recording = read_edf(path, kinds)
+    recording = read_edf(path, kinds, folder)
     if "electrodes" in tables:
         places = tables["electrodes"]
         axes = [_numbers(places, axis, path) for axis in ("x", "y", "z")]
@@ -277,21 +225,22 @@ def _bids_run(path: Path) -> Recording:
         events = tables["events"]
         onset = _numbers(events, "onset", path)
         sample = np.round(onset * recording.sampling_hz)
-        kept = np.isfinite(sample) & (sample >= 0) & (sample < len(recording.values))
+        inside = np.isfinite(sample) & (sample >= 0) & (sample < len(recording.values))
         told = "trial_type" if "trial_type" in events else "value"
         columns = {"trial_type": np.asarray(events[told]).astype(str)} if told in events else {}
-        order = np.flatnonzero(kept)[np.argsort(sample[kept], kind="stable")]
+        order = np.flatnonzero(inside)[np.argsort(sample[inside], kind="stable")]
+        cut = {words: number for words, number in recording.odd.items() if words == _CUT}
         recording = recording._replace(
             event_sample=sample[order].astype(np.int64),
             events={name: column[order] for name, column in columns.items()},
-            odd=_left_out(kept),
+            odd=_left_out(inside) | cut,
         )
     return recording
 
 
-def _left_out(kept: np.ndarray) -> dict[str, int]:
+def _left_out(inside: np.ndarray) -> dict[str, int]:
     """Events that are not kept, counted."""
-    number = int((~kept).sum())
+    number = int((~inside).sum())
     return {"events outside their recording, or without a time": number} if number else {}
 
 

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.data.readers.kept_rows import kept
+from neurojax.data.row_blocks import row_blocks
 from neurojax.errors import require
 
 MAX_CHANNELS = 10_000
@@ -16,7 +19,8 @@ class Recording(NamedTuple):
     """One person's recording; runs lie end to end and are not contiguous in time.
 
     Attributes:
-        values: float32 [samples, C], in `unit`; NaN where a sample was not recorded.
+        values: float32 [samples, C], in `unit`; NaN where a sample was not recorded. A memory map
+            where there was a folder for it.
         sampling_hz: samples per second.
         channel: names, C of them, all different.
         position: float64 [C, 2], right and forward of the middle of the head in head radii on a
@@ -64,8 +68,12 @@ def checked(recording: Recording, where: str) -> Recording:
     )
 
 
-def joined(runs: Sequence[Recording], where: str) -> Recording:
-    """Runs of one person end to end; raises InputError where they differ in what must agree."""
+def joined(runs: Sequence[Recording], where: str, folder: Path | None = None) -> Recording:
+    """Runs of one person end to end, in a file of a folder where there is one.
+
+    Raises:
+        InputError: they differ in what must agree.
+    """
     first = runs[0]
     for number, run in enumerate(runs):
         for name in ("channel", "sampling_hz", "unit"):
@@ -82,8 +90,9 @@ def joined(runs: Sequence[Recording], where: str) -> Recording:
         )
     lengths = [len(run.values) for run in runs]
     starts = np.cumsum([0, *lengths[:-1]])
+    blocks = (block for run in runs for _, block in row_blocks(run.values))
     return first._replace(
-        values=np.concatenate([run.values for run in runs]),
+        values=kept(blocks, len(first.channel), folder, sum(lengths)),
         run_offsets=np.concatenate(
             [*(run.run_offsets[:-1] + at for run, at in zip(runs, starts, strict=True))]
             + [[sum(lengths)]]
@@ -99,10 +108,10 @@ def joined(runs: Sequence[Recording], where: str) -> Recording:
     )
 
 
-def in_microvolts(values: np.ndarray, unit: str) -> tuple[np.ndarray, str]:
-    """(values in uV, "uV") of a known unit; as they are and "a.u." of another."""
+def microvolts(unit: str) -> tuple[np.float32, str]:
+    """(what values of a unit are multiplied by, "uV"); (1, "a.u.") of one that is not known."""
     scale = _SCALE_UV.get(unit.strip().lower())
-    return (values, "a.u.") if scale is None else (values * np.float32(scale), "uV")
+    return (np.float32(1), "a.u.") if scale is None else (np.float32(scale), "uV")
 
 
 def site_positions(channel: Sequence[str]) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from neurojax.data import row_blocks
 from neurojax.data.conversion import convert_session
 from neurojax.data.readers import edf_header, eeg, eeg_files, eeg_recording
 from neurojax.data.readers.spec import ReadSpec
@@ -264,9 +265,9 @@ def test_headers_of_edf_are_believed_only_as_far_as_the_file_goes(tmp_path):
     path = tmp_path / "a.edf"
     edf(path, np.zeros((100, 2)), 50, ["Fz", "Cz"])
     good = path.read_bytes()
-    edf_header.require_sound(path)
+    assert edf_header.records_of(path) == ((50, 50), 0)
     path.write_bytes(header_with(good, 236, "-1") + b"more")  # still written to
-    edf_header.require_sound(path)
+    assert edf_header.records_of(path) == ((50, 50), 4)
     of_signals = 256 + 2 * (16 + 80 + 8)  # the ends of ranges; samples of a record 32 and 80 later
     damaged = {
         "100 bytes, its header alone has 256": good[:100],
@@ -285,10 +286,10 @@ def test_headers_of_edf_are_believed_only_as_far_as_the_file_goes(tmp_path):
     for said, content in damaged.items():
         path.write_bytes(content)
         with pytest.raises(InputError, match=f"cannot be read as EDF or BDF .{said}"):
-            edf_header.require_sound(path)
+            edf_header.records_of(path)
     path.with_suffix(".bdf").write_bytes(good)  # three bytes a sample
     with pytest.raises(InputError, match="1 whole records of the 2"):
-        edf_header.require_sound(path.with_suffix(".bdf"))
+        edf_header.records_of(path.with_suffix(".bdf"))
 
 
 def test_a_folder_of_counts_takes_no_real_values(tmp_path):
@@ -332,7 +333,7 @@ def test_bids_is_read_with_its_tables(tmp_path, monkeypatch):
     told = read(str(tmp_path / "sub-01"), muscle="EMGjaw")
     assert told.info["findings"] == {"events outside their recording, or without a time": 2} and told.num_trials == 3
     late.write_text("onset\tduration\ttrial_type\n2.0\t0\thouse\n0.5\t0\tface\n")
-    monkeypatch.setattr(eeg_files, "_PIECE_SAMPLES", 64)
+    monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 64)
     in_pieces = read(str(tmp_path / "sub-01"), muscle="EMGjaw")
     np.testing.assert_array_equal(in_pieces.values, session.values)
     (folder / "sub-01_task-read_run-1_eeg.edf").write_bytes(b"0       damaged")
