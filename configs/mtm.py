@@ -154,7 +154,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
             num_boot=500,  # resamples of trials behind every interval
             num_permutations=999,  # of trials, behind every p-value of the region matrix
             baselines="train_mean,psth,drift,stack",
-            baselines_beside=True,  # fitted while the run trains, on CPUs with more than one core
             mixed_with="stack",  # the model is shown together with it, too; "" for the model alone
         )
     )

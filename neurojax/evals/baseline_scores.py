@@ -1,13 +1,10 @@
 """Scores of the baselines on a dataset's test trials, session by session, from the cache where it
 has them."""
 
-import contextlib
 import hashlib
 import json
-import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +30,6 @@ from neurojax.runs.progress import Progress
 from neurojax.scores import metrics
 
 MOST_BYTES = 4 * 2**30  # of sessions that are fitted at once, by a generous guess of their arrays
-MOST_BYTES_BESIDE = 2**30  # of a session that is fitted while a step holds memory of its own
 CACHE_VERSION = 9  # raise it when a baseline or a score changes
 
 
@@ -43,13 +39,10 @@ def names_of(listed: str) -> tuple[str, ...]:
 
 
 def require_sound(settings: Mapping[str, Any]) -> None:
-    """Raises InputError unless `baselines` of an `eval` block lists known ones and
-    `baselines_beside` is True or False."""
+    """Raises InputError unless `baselines` of an `eval` block lists known ones."""
     known = f"choose from {', '.join(KNOWN)}; write --config.eval.baselines=a,b (no brackets)"
     for name in names_of(settings["baselines"]):
         require(name in KNOWN, f"eval.baselines names {name!r}; {known}")
-    beside = settings.get("baselines_beside", True)
-    require(isinstance(beside, bool), f"eval.baselines_beside={beside!r}; expected True or False")
 
 
 def cached_scores(
@@ -75,7 +68,6 @@ def cached_scores(
     Returns:
         session id -> scores.
     """
-    on_threads.hurry()
     entries = _Entries(root, folder, settings, seed)
     start, fitted, results = time.monotonic(), 0, {}
     # One thread a call even for a single session: the digits of a sum hang on how it is split.
@@ -97,39 +89,6 @@ def cached_scores(
     return results
 
 
-@contextlib.contextmanager
-def fitted_beside(
-    dataset: Dataset, root: str, folder: Path | None, settings: Mapping[str, Any], seed: int
-) -> Iterator[Callable[[], None]]:
-    """Yields what starts to fill the cache on a thread, a session after the other, while something
-    else goes on; `cached_scores` takes what is there and waits for the session at work. Arguments
-    as of it; with `baselines_beside=False` among the settings, or a single core, nothing starts.
-
-    Left to `cached_scores` are sessions over MOST_BYTES_BESIDE, and all that cannot be kept: their
-    fit would be lost. At the end the thread is stopped within a second or so; the session at work
-    is lost then.
-    """
-
-    def fill():
-        entries = _Entries(root, folder, settings, seed)
-        for session in dataset.sessions:
-            if on_threads.is_enough():
-                return
-            on_threads.check()
-            if _guessed_bytes(session) > MOST_BYTES_BESIDE or not entries.can_keep(session):
-                continue
-            not_kept: list[str] = []
-            entries.scores_of(session, not_kept.append)
-            if not_kept:  # a full disk, say; the evaluation meets it again, and tells of it
-                return
-
-    if not settings.get("baselines_beside", True) or on_threads.num_cores() < 2:
-        yield lambda: None
-        return
-    with threads.one_a_call(), on_threads.beside(fill) as start:
-        yield start
-
-
 class _Entries:
     """The cache of the sessions of a dataset, under one protocol and settings."""
 
@@ -138,13 +97,6 @@ class _Entries:
         self.names = names_under(self.protocol, names_of(settings["baselines"]))
         self.cache = baselines_cache.folder_of(root, folder)
         self.num_boot, self.seed = settings["num_boot"], seed
-
-    def can_keep(self, session: Session) -> bool:
-        """Whether there is a folder to write to, and an entry is small enough for it."""
-        writable = self.cache is not None and os.access(self.cache, os.W_OK)
-        return writable and not baselines_cache.is_too_large(
-            session, tuple(self.protocol.tasks), self.names
-        )
 
     def scores_of(
         self, session: Session, log: Callable[[str], Any]
@@ -155,37 +107,15 @@ class _Entries:
         key = [CACHE_VERSION, content_sha256(session), *asked]
         digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
         path = self.cache / digest if self.cache else None
-        with _only_one_at(path):
-            found = baselines_cache.read(path, session, tasks, self.names) if path else None
-            if found is not None:
-                return found, False
-            found = _fit(session, self.names, self.protocol, self.num_boot, self.seed)
-            if path is not None:
-                baselines_cache.write(path, session, tasks, found, log)
-                # Read when needed: the rates of all sessions need not fit into memory.
-                found = baselines_cache.read(path, session, tasks, self.names) or found
-            return found, True
-
-
-_AT_WORK: dict[Path, threading.Lock] = {}  # entries of the cache that threads are at
-_NEW_LOCK = threading.Lock()
-
-
-@contextlib.contextmanager
-def _only_one_at(path: Path | None) -> Iterator[None]:
-    """Two threads of a process do not fit the same entry: the second waits, and reads it. Stopped
-    meanwhile, it waits no longer."""
-    if path is None:
-        yield
-        return
-    with _NEW_LOCK:
-        lock = _AT_WORK.setdefault(path, threading.Lock())
-    while not lock.acquire(timeout=0.2):
-        on_threads.check()
-    try:
-        yield
-    finally:
-        lock.release()
+        found = baselines_cache.read(path, session, tasks, self.names) if path else None
+        if found is not None:
+            return found, False
+        found = _fit(session, self.names, self.protocol, self.num_boot, self.seed)
+        if path is not None:
+            baselines_cache.write(path, session, tasks, found, log)
+            # Read when needed: the rates of all sessions need not fit into memory.
+            found = baselines_cache.read(path, session, tasks, self.names) or found
+        return found, True
 
 
 def _at_once(sessions: Sequence[Session]) -> int:

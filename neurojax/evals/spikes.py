@@ -53,7 +53,6 @@ from neurojax.runs.progress import Progress
 
 # Units hidden together by the observer who knows the dynamics: faster, and a little harder for it.
 SMOOTHER_GROUPS = 8
-beside = baseline_scores.fitted_beside  # while a run is trained
 SIZES = {"trials_per_pass": 1, "memory_mb": 1, "num_boot": 0, "num_permutations": 0}  # least values
 Log = Callable[[str], Any]
 

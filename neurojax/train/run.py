@@ -72,16 +72,8 @@ def train_and_evaluate(
     description.require_room(plan.recipe, plan.source, plan.loop)
     if "memory_mb" in asked:  # judged before hours of training, not after them
         pass_memory.require_one_trial(plan.recipe, plan.source, asked["memory_mb"])
-    with (
-        run_files.held(folder, plan, allow_dataset_change, log=log) as commit,
-        _beside(evaluator, plan.config, scored, folder) as start_beside,
-    ):
-
-        def committed():
-            commit()
-            start_beside()
-
-        state = _train(plan, folder, log, committed)
+    with run_files.held(folder, plan, allow_dataset_change, log=log) as commit:
+        state = _train(plan, folder, log, commit)
         if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
             log(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
             return None
@@ -90,17 +82,6 @@ def train_and_evaluate(
             log(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
             return record
         return evaluate_run(folder, plan.config, scored, log=log)
-
-
-def _beside(evaluator, config: Mapping[str, Any], scored: Dataset, folder: Path):
-    """Context of what an evaluation does without a model, on a thread of low priority beside
-    training; what it takes from the steps counts as time of training. Not with accelerators, whose
-    host has the next step to prepare."""
-    begin = getattr(evaluator, "beside", None)
-    if begin is None or jax.default_backend() != "cpu" or jax.process_count() > 1:
-        return contextlib.nullcontext(lambda: None)
-    seed, root = run_folder.data_seed(config), config["data"]["root"]
-    return begin(scored, root, folder, config["eval"], seed)
 
 
 def train(

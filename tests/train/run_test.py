@@ -138,7 +138,6 @@ def test_a_protocol_goes_with_evaluators_that_have_one(finished):
         ({"baselines": "psth,magic"}, "eval.baselines names 'magic'"),
         ({"baselines": "('train_mean',)"}, r"eval.baselines names .*write --config.eval.baselines=a,b \(no brackets"),
         ({"protocol": 7}, "eval.protocol=7; expected a str"),
-        ({"baselines_beside": 1}, "eval.baselines_beside=1; expected True or False"),
     ],
 )
 def test_settings_of_spikes_that_cannot_be_used_are_named(change, words):
