@@ -33,9 +33,9 @@ def read(source: frames.FrameSource, split: int, target: str, hop: int) -> tuple
     for one in source.passes(split):
         own = one.session >= 0
         values = np.asarray(one.batch.trials["values"][0][own], np.float64)  # [windows, T, C]
-        sums = np.pad((values**2).cumsum(1), ((0, 0), (FRAME_BINS, 0), (0, 0)))
-        ends = np.arange(hop, values.shape[1] + 1, hop) + FRAME_BINS  # a frame ends with the last sample before
-        power = np.log((sums[:, ends] - sums[:, ends - FRAME_BINS]) / FRAME_BINS + 1e-3)
+        sums = np.pad((values**2).cumsum(1), ((0, 0), (1, 0), (0, 0)))  # of the first n samples
+        ends = np.arange(hop, values.shape[1] + 1, hop)  # a frame ends with the sample before
+        power = np.log((sums[:, ends] - sums[:, np.maximum(ends - FRAME_BINS, 0)]) / FRAME_BINS + 1e-3)
         padded = np.pad(power, ((0, 0), (LAGS - 1, 0), (0, 0)), mode="edge")
         number = power.shape[1]
         powers.append(np.concatenate([padded[:, lag : lag + number] for lag in range(LAGS)], axis=2))
