@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
 
 from neurojax.data import robust_scale
 from neurojax.data.readers import run_filters
@@ -60,7 +59,7 @@ def _band(
         f"sampling rate ({rate / 2:g} Hz), such as 1-40",
     )
     _require_whole(recording, "band_hz", where)
-    sections = signal.butter(ORDER, [low, high], btype="bandpass", fs=rate, output="sos")
+    sections = run_filters.band_pass(ORDER, low, high, rate)
     padding = run_filters.padding_of(sections)
     shortest = int(np.diff(recording.run_offsets).min())
     require(

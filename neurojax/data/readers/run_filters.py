@@ -1,13 +1,13 @@
 """Filters over one run of samples, a block at a time: to the bit what scipy makes of the whole run.
 
 A run is an array or a memory map larger than memory; what comes out is handed on in blocks.
+scipy.signal is imported by those who filter: it takes 78 MB, and most of a second.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
 
 from neurojax.data.readers.kept_rows import Rows
 from neurojax.data.row_blocks import let_go, row_blocks, rows_of
@@ -16,6 +16,13 @@ Put = Callable[[int, np.ndarray], None]  # takes the first sample of a block, an
 
 _LOBES = 10  # of a filter between rates, as `scipy.signal.resample_poly` has them
 _WINDOW = ("kaiser", 5.0)
+
+
+def band_pass(order: int, low_hz: float, high_hz: float, sampling_hz: float) -> np.ndarray:
+    """Second-order sections of a Butterworth filter, float64 [sections, 6]."""
+    from scipy import signal
+
+    return signal.butter(order, [low_hz, high_hz], "bandpass", fs=sampling_hz, output="sos")
 
 
 def padding_of(sections: np.ndarray) -> int:
@@ -36,6 +43,8 @@ def both_ways(run: np.ndarray, sections: np.ndarray, folder: Path | None, put: P
         folder: for what the way forward leaves, a file without a name; None keeps it in memory.
         put: takes the blocks, which come from the last one to the first.
     """
+    from scipy import signal
+
     edge, number, columns = padding_of(sections), *run.shape
     steady = signal.sosfilt_zi(sections)[:, :, None]  # [sections, 2, 1]
     rows = rows_of(8 * columns)
@@ -64,6 +73,8 @@ def at_another_rate(run: np.ndarray, up: int, down: int, put: Put) -> None:
         up, down: whole numbers, the ratio of the rates; without a common factor.
         put: takes the blocks in order, ceil(n * up / down) samples together.
     """
+    from scipy import signal
+
     if up == down == 1:
         for first, block in row_blocks(run):
             put(first, block.astype(np.float64))
