@@ -268,8 +268,8 @@ def _read(place: Path, spec: ReadSpec, folder: Path | None) -> Recording:
         unit = spec.option("unit", "")
         known = not unit or microvolts(unit)[1] == "uV"
         require(known, f"unit={unit[:40]!r}; expected V, mV, uV or nV, or leave it out")
-        runs = [eeg_csv.read_csv_run(file, rate, unit, folder) for file in files]
-        return joined(runs, str(place), folder)
+        runs = (eeg_csv.read_csv_run(file, rate, unit, folder) for file in files)
+        return next(runs) if len(files) == 1 else joined(runs, str(place), folder)
     if place.is_dir():
         return eeg_files.read_bids(place, folder)
     if kind in (".edf", ".bdf"):

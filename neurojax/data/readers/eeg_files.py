@@ -174,7 +174,8 @@ def read_bids(place: Path, folder: Path | None = None) -> Recording:
     """All runs of a BIDS folder of one person (or of one session of it)."""
     files = bids_files(place)
     require(files, f"{place} holds no *_eeg.edf or *_eeg.bdf; other formats are not read")
-    return joined([_bids_run(path, folder) for path in files], str(place), folder)
+    runs = (_bids_run(path, folder) for path in files)
+    return next(runs) if len(files) == 1 else joined(runs, str(place), folder)
 
 
 def bids_files(folder: Path) -> list[Path]:

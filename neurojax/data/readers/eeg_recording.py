@@ -1,13 +1,14 @@
 """What a file of EEG holds, whatever its kind: samples, channels and their places, runs, events."""
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data.readers.kept_rows import kept
+from neurojax.data.readers.kept_rows import Rows
 from neurojax.data.row_blocks import row_blocks
 from neurojax.errors import require
 
@@ -68,43 +69,61 @@ def checked(recording: Recording, where: str) -> Recording:
     )
 
 
-def joined(runs: Sequence[Recording], where: str, folder: Path | None = None) -> Recording:
+def joined(runs: Iterable[Recording], where: str, folder: Path | None = None) -> Recording:
     """Runs of one person end to end, in a file of a folder where there is one.
+
+    Args:
+        runs: read one at a time, so that no more than one is open or held beside the whole.
+        where: the person, for messages.
+        folder: for the samples; None keeps them in memory.
 
     Raises:
         InputError: they differ in what must agree.
     """
-    first = runs[0]
-    for number, run in enumerate(runs):
-        for name in ("channel", "sampling_hz", "unit"):
-            mine, other = getattr(run, name), getattr(first, name)
-            require(
-                mine == other,
-                f"{where}: run {number} has {name} {str(mine)[:80]}, the first one "
-                f"{str(other)[:80]}; runs of one person need the same, convert them apart",
-            )
-        require(
-            run.events.keys() == first.events.keys(),
-            f"{where}: run {number} tells {sorted(run.events)} of its events, the first one "
-            f"{sorted(first.events)}; give all runs the same columns",
-        )
-    lengths = [len(run.values) for run in runs]
-    starts = np.cumsum([0, *lengths[:-1]])
-    blocks = (block for run in runs for _, block in row_blocks(run.values))
-    return first._replace(
-        values=kept(blocks, len(first.channel), folder, sum(lengths)),
+    read: list[Recording] = []  # without their samples
+    starts = [0]
+    with contextlib.ExitStack() as stack:
+        for run in runs:
+            if not read:
+                rows = stack.enter_context(Rows(folder, len(run.channel)))
+            _require_alike(run, read[0] if read else run, len(read), where)
+            for _, block in row_blocks(run.values):
+                rows.add(block)
+            starts.append(starts[-1] + len(run.values))
+            read.append(run._replace(values=np.empty((0, len(run.channel)), np.float32)))
+        values = rows.array()
+    at = list(zip(read, starts, strict=False))  # starts have the end of the last one, too
+    return read[0]._replace(
+        values=values,
         run_offsets=np.concatenate(
-            [*(run.run_offsets[:-1] + at for run, at in zip(runs, starts, strict=True))]
-            + [[sum(lengths)]]
+            [*(run.run_offsets[:-1] + start for run, start in at), starts[-1:]]
         ).astype(np.int64),
-        event_sample=np.concatenate(
-            [run.event_sample + at for run, at in zip(runs, starts, strict=True)]
-        ).astype(np.int64),
-        events={name: np.concatenate([run.events[name] for run in runs]) for name in first.events},
-        odd={
-            words: sum(run.odd.get(words, 0) for run in runs)
-            for words in dict.fromkeys(words for run in runs for words in run.odd)
+        event_sample=np.concatenate([run.event_sample + start for run, start in at]).astype(
+            np.int64
+        ),
+        events={
+            name: np.concatenate([run.events[name] for run in read]) for name in read[0].events
         },
+        odd={
+            words: sum(run.odd.get(words, 0) for run in read)
+            for words in dict.fromkeys(words for run in read for words in run.odd)
+        },
+    )
+
+
+def _require_alike(run: Recording, first: Recording, number: int, where: str) -> None:
+    """Raises InputError where a run differs from the first one in what must agree."""
+    for name in ("channel", "sampling_hz", "unit"):
+        mine, other = getattr(run, name), getattr(first, name)
+        require(
+            mine == other,
+            f"{where}: run {number} has {name} {str(mine)[:80]}, the first one "
+            f"{str(other)[:80]}; runs of one person need the same, convert them apart",
+        )
+    require(
+        run.events.keys() == first.events.keys(),
+        f"{where}: run {number} tells {sorted(run.events)} of its events, the first one "
+        f"{sorted(first.events)}; give all runs the same columns",
     )
 
 

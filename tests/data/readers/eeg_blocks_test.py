@@ -1,6 +1,8 @@
 """EEG larger than memory: read in blocks it becomes the session that it was before, of whatever file; bad files leave
 nothing."""
 
+import os
+import resource
 import tracemalloc
 
 import numpy as np
@@ -278,3 +280,18 @@ def test_places_in_sorted_columns_are_those_of_a_sort():
         np.testing.assert_array_equal(order_statistics.percentiles(blocks, number, (0.1, 0.25, 0.5, 0.75)), exact)
         for one, other in zip(robust_scale.of_blocks(blocks, number), robust_scale.of_samples(values), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_many_runs_do_not_hold_a_file_open_each(tmp_path):
+    place = tmp_path / "p"
+    place.mkdir()
+    for run in range(40):
+        rows = [f"{sample / 64},{(sample * run) % 7},{sample % 5}" for sample in range(24)]
+        (place / f"run{run:02}.csv").write_text("\n".join(["timestamps,A,B", *rows]))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 12, limits[1]))
+    try:
+        found = read(place, {"sampling_hz": "64"}, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    np.testing.assert_array_equal(found.values[24 * 39 :, 0], np.arange(24) * 39 % 7)
