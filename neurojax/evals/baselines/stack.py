@@ -14,7 +14,7 @@ Drift is not a part: a task asks what the visible spikes of a trial say of its h
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import nnls
 
 from neurojax.data.session import TEST, VALIDATION
 from neurojax.evals import on_threads
@@ -25,6 +25,10 @@ PULLS = (1000.0, 100.0, 10.0)  # nats a squared step away from equal weights
 NUM_FOLDS = 5
 # the rate is at most twice the largest of its parts, at least half the smallest
 _BEYOND = np.log(2.0)
+_ENTRIES = 20_000  # of which curvature is made: all would give the same minimum, later
+_STEPS_A_CURVATURE = 6
+_MOST_STEPS = 100
+_TOLERANCE = 1e-10  # nats an entry that another step would gain
 AVERAGED = ("ridge", "poisson_glm")
 WEIGHTS = np.linspace(0, 1, 11)  # of the first of these two
 
@@ -129,7 +133,7 @@ def mixture(
     pull: float = 0.0,
     near: tuple[float, np.ndarray] | None = None,
 ) -> tuple[float, np.ndarray]:
-    """c and a >= 0 of least NLL plus pull / 2 (c^2 + sum (a - 1 / parts)^2).
+    """c and a >= 0 of least NLL plus pull / 2 (c^2 + sum (a - 1 / parts)^2), by Newton steps.
 
     Args:
         gains: [parts, entries], log ratios to the mean; log rate = log mean + c + a . gains.
@@ -141,36 +145,69 @@ def mixture(
     equal = np.concatenate([[0.0], np.full(len(gains), 1 / len(gains))])
     if np.isinf(pull) or not counts.size:
         return 0.0, equal[1:]
+    mean = mean.astype(np.float32, copy=False)
     fired = np.flatnonzero(counts)
     at_spikes, spikes = gains[:, fired].astype(np.float64), counts[fired]
-    total, drive = spikes.sum(), at_spikes @ spikes
+    drive = np.concatenate([[spikes.sum()], at_spikes @ spikes])
+    drawn = gains, mean
+    if len(counts) > _ENTRIES:
+        some = np.random.default_rng(0).integers(len(counts), size=_ENTRIES)
+        drawn = np.take(gains, some, axis=1), mean[some] * np.float32(len(counts) / _ENTRIES)
 
     def loss(point):
-        eta = point[0] + point[1:].astype(np.float32) @ gains
-        # The search tries long steps, at which exp would overflow.
-        rate = mean * np.exp(np.minimum(eta, 20.0, out=eta), out=eta)
-        step = point - equal
-        value = (
-            rate.sum(dtype=np.float64)
-            - point[0] * total
-            - point[1:] @ drive
-            + pull / 2 * step @ step
-        )
-        slope = (
-            np.concatenate([[rate.sum(dtype=np.float64) - total], gains @ rate - drive])
-            + pull * step
-        )
-        return value / len(counts), slope / len(counts)
+        """(nats but for a constant, their slope)."""
+        rate, pulled = _rates(point, gains, mean), point - equal
+        expected = np.concatenate([[rate.sum(dtype=np.float64)], gains @ rate])
+        value = expected[0] - point @ drive + pull / 2 * pulled @ pulled
+        return value, expected - drive + pull * pulled
 
-    # A part may be left out but not turned round: a negative weight fits noise.
-    bounds = [(None, None)] + [(0.0, None)] * len(gains)
-    start = equal if near is None else np.concatenate([[near[0]], near[1]])
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"ftol": 1e-9, "gtol": 1e-7},
-    )
-    return float(found.x[0]), found.x[1:]
+    point = equal if near is None else np.concatenate([[near[0]], near[1]])
+    value, slope = loss(point)
+    for number in range(_MOST_STEPS):
+        if number % _STEPS_A_CURVATURE == 0:
+            curvature = _curvature(drawn[0], _rates(point, *drawn))
+            curvature[np.diag_indices_from(curvature)] += pull
+        step = _lowest(point, slope, curvature) - point
+        promised = -(slope @ step)
+        if promised < _TOLERANCE * len(counts):
+            break
+        size = 1.0
+        while size > 1e-3:
+            reached, slope_there = loss(point + size * step)
+            # Of numbers this large differences have a last digit of their own.
+            if reached <= value - 1e-4 * size * promised + 1e-9 * abs(value):
+                break
+            size /= 2
+        else:
+            break
+        point, value, slope = point + size * step, reached, slope_there
+    return float(point[0]), point[1:]
+
+
+def _rates(point, gains, mean):
+    """Spikes per bin, float32 [entries]."""
+    eta = point[1:].astype(np.float32) @ gains
+    eta += np.float32(point[0])
+    # The search tries long steps, at which exp would overflow.
+    np.exp(np.minimum(eta, np.float32(20.0), out=eta), out=eta)
+    return np.multiply(mean, eta, out=eta)
+
+
+def _curvature(gains, rate):
+    """Second derivatives by c and a of the summed rates, float64 [1 + parts, 1 + parts]."""
+    covariates = np.concatenate([np.ones((1, len(rate))), gains])
+    found = (covariates * rate) @ covariates.T
+    # Parts that say the same leave a direction without any.
+    found[np.diag_indices_from(found)] += 1e-9 * np.trace(found) + 1e-9
+    return found
+
+
+def _lowest(point, slope, curvature):
+    """Where the parabola through a point is lowest, with all but the first coordinate >= 0."""
+    right = curvature @ point - slope
+    of_first = curvature[0, 1:] / curvature[0, 0]
+    inner = curvature[1:, 1:] - np.outer(curvature[1:, 0], of_first)
+    half = np.linalg.cholesky(inner)
+    rest, _ = nnls(half.T, np.linalg.solve(half, right[1:] - of_first * right[0]))
+    first = (right[0] - curvature[0, 1:] @ rest) / curvature[0, 0]
+    return np.concatenate([[first], rest])
