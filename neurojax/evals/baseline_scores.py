@@ -30,7 +30,7 @@ from neurojax.runs.progress import Progress
 from neurojax.scores import metrics
 
 MOST_BYTES = 4 * 2**30  # of sessions that are fitted at once, by a generous guess of their arrays
-CACHE_VERSION = 9  # raise it when a baseline or a score changes
+CACHE_VERSION = 10  # raise it when a baseline or a score changes
 
 
 def names_of(listed: str) -> tuple[str, ...]:
@@ -142,11 +142,12 @@ def _fit(
     units, excess = {}, {}
     for name in names:
         rates = {task: fit.rates[TEST] for task, fit in fitted.get(name, {}).items()}
-        scores[name] = scoring.score_session(session, rates, **boot, protocol=protocol)
+        sums = scoring.sums_of(session, rates, protocol)
+        scores[name] = scoring.score_session(session, rates, **boot, protocol=protocol, sums=sums)
         for task, fit in fitted.get(name, {}).items():
             # What the best is chosen by: pooled bits/spike over the validation trials' own mean.
-            sums = metrics.poisson_sums(fit.rates[VALIDATION], tuned_on)
-            value = float(metrics.poisson_scores(sums)["bps_pooled"])
+            on_validation = metrics.poisson_sums(fit.rates[VALIDATION], tuned_on)
+            value = float(metrics.poisson_scores(on_validation)["bps_pooled"])
             scores[name][task] |= {
                 "validation_bps_pooled": value if np.isfinite(value) else None,
                 "chosen": dict(fit.chosen),
@@ -154,10 +155,7 @@ def _fit(
         units[name] = np.full(session.num_units, np.nan)
         if look in rates:
             units[name] = examples.unit_scores(session, rates[look], look, protocol)
-        excess[name] = {
-            task: scoring.excess_nll(session, task, tasks_rates, protocol)
-            for task, tasks_rates in rates.items()
-        }
+        excess[name] = {task: scoring.excess_nll(session, own) for task, own in sums.items()}
     if protocol.read_out_tasks:
         _fit_few_shot(session, protocol, boot, scores, excess)
     for task in protocol.behaviour_tasks:

@@ -158,13 +158,14 @@ class _Posterior:
 
     def newton_step(self, point: _Point) -> _Point:
         """Moves each trajectory by the largest tried fraction of the Newton step that climbs."""
-        step = _solve_tridiagonal(*self.quadratic(point))
-        start, waiting = self.value(point), np.arange(len(step))
+        means = self.dynamics(point.states[:, :-1])
+        step = _solve_tridiagonal(*self.quadratic(point, means))
+        start, waiting = self.value(point, means), np.arange(len(step))
         moved = _Point(*(array.copy() for array in point))
         # Backtracking: a full Newton step overshoots where exp is steep.
         for size in _STEP_SIZES:
             candidate = self.spikes.seen_from(point.states[waiting] + size * step[waiting], waiting)
-            climbs = self.value(candidate) > start[waiting]
+            climbs = self.value(candidate, self.dynamics(candidate.states[:, :-1])) > start[waiting]
             for target, found in zip(moved, candidate, strict=True):
                 target[waiting[climbs]] = found[climbs]
             waiting = waiting[~climbs]
@@ -172,14 +173,16 @@ class _Posterior:
                 break
         return moved
 
-    def value(self, point: _Point) -> np.ndarray:
-        """Log density [B] up to a constant."""
+    def value(self, point: _Point, means: np.ndarray) -> np.ndarray:
+        """Log density [B] up to a constant; `means` are those of `dynamics`, [B, T - 1, L]."""
         start = point.states[:, 0] - self.truth.start_mean
-        noise = point.states[:, 1:] - self.dynamics(point.states[:, :-1])
+        noise = point.states[:, 1:] - means
         prior = np.einsum("bi,ij,bj->b", start, np.linalg.inv(self.truth.start_cov), start)
         return point.likelihood - 0.5 * (prior + (noise**2 @ self.noise_precision).sum(1))
 
-    def quadratic(self, point: _Point) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def quadratic(
+        self, point: _Point, means: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Blocks of the negative Hessian, [B, T, L, L] and [B, T - 1, L, L]; gradient [B, T, L]."""
         states, loadings, precision = point.states, self.spikes.loadings, self.noise_precision
         gradient = ((self.spikes.counts - point.rates) @ loadings).astype(np.float64)
@@ -190,7 +193,7 @@ class _Posterior:
         gradient[:, 0] -= (states[:, 0] - self.truth.start_mean) @ start_precision
         diagonal[:, 0] += start_precision
 
-        means, jacobians = self.dynamics(states[:, :-1]), self.jacobians(states[:, :-1])
+        jacobians = self.jacobians(states[:, :-1])
         pull = (states[:, 1:] - means) * precision
         gradient[:, 1:] -= pull
         gradient[:, :-1] += (pull[..., None, :] @ jacobians)[..., 0, :]
@@ -201,7 +204,8 @@ class _Posterior:
 
     def covariance(self, point: _Point) -> np.ndarray:
         """Covariance of latents [B, T, L, L]: diagonal blocks of the inverse Hessian."""
-        diagonal, lower, gradient = self.quadratic(point)
+        means = self.dynamics(point.states[:, :-1])
+        diagonal, lower, gradient = self.quadratic(point, means)
         inverses, gains, _ = _eliminate(diagonal, lower, gradient)
         # Backwards in time, as the Rauch-Tung-Striebel smoother goes.
         covariances = [inverses[-1]]

@@ -47,6 +47,7 @@ def score_session(
     num_boot: int = 500,
     protocol: Protocol = MTM,
     corrections: Mapping[str, np.ndarray] | None = None,
+    sums: Mapping[str, TaskSums] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Scores one session's predictions under a protocol on the test split.
 
@@ -60,6 +61,7 @@ def score_session(
         protocol: what the tasks score.
         corrections: see `sums_of`; of the scores in POOLED alone, the others are those of the
             predictions as they are.
+        sums: those of `sums_of`, without corrections, where they were made already.
 
     Returns:
         task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95`
@@ -72,13 +74,14 @@ def score_session(
         InputError: an unknown task, a wrong shape, or no test trial.
     """
     blocks = {}
-    for task, (sums, reason) in sums_of(session, predictions, protocol).items():
+    sums = sums_of(session, predictions, protocol) if sums is None else sums
+    for task, (own, reason) in sums.items():
         boot = {"seed": seed, "num_boot": num_boot}
-        block = unscored(reason) if sums is None else score_sums(session, [sums], **boot)
+        block = unscored(reason) if own is None else score_sums(session, [own], **boot)
         nats = (corrections or {}).get(task)
-        if sums is not None and nats is not None:
-            block |= score_sums(session, [_corrected(sums, nats)], **boot, names=POOLED)
-        if sums is not None and protocol.scores:
+        if own is not None and nats is not None:
+            block |= score_sums(session, [_corrected(own, nats)], **boot, names=POOLED)
+        if own is not None and protocol.scores:
             block |= r2_block(session, task, predictions[task], protocol)
         blocks[task] = with_headline(block, task, protocol)
     return blocks
@@ -90,19 +93,16 @@ def with_headline(block: dict[str, Any], task: str, protocol: Protocol) -> dict[
     return block if headline == "bps_pooled" else {"headline": headline, **block}
 
 
-def excess_nll(
-    session: Session, task: str, rates: np.ndarray, protocol: Protocol = MTM
-) -> np.ndarray:
+def excess_nll(session: Session, sums: TaskSums) -> np.ndarray:
     """NLL minus that of each unit's evaluated mean, nats: what later comparisons need.
 
     Returns:
         float32 [K, N], summed over the scored bins of each test trial; NaN where the task cannot be
         scored.
     """
-    sums, _ = task_sums(session, task, rates, protocol)
-    if sums is None:
+    if sums.sums is None:
         return np.full((len(session.trials_of(TEST)), session.num_units), np.nan, np.float32)
-    return sums.model_excess.astype(np.float32)
+    return sums.sums.model_excess.astype(np.float32)
 
 
 def compare_with_best(
@@ -234,10 +234,18 @@ def sums_of(
             `leave_out.LeftOut`: right in sums over all pairs. A task may have none.
     """
     found = {task: task_sums(session, task, rates, protocol) for task, rates in predictions.items()}
-    for task, nats in (corrections or {}).items():
-        if (sums := found[task].sums) is not None:
-            found[task] = TaskSums(_corrected(sums, nats))
-    return found
+    return found | corrected(found, corrections or {})
+
+
+def corrected(
+    sums: Mapping[str, TaskSums], corrections: Mapping[str, np.ndarray]
+) -> dict[str, TaskSums]:
+    """The sums of tasks that have a correction, with it; see `sums_of`."""
+    return {
+        task: sums[task]._replace(sums=_corrected(sums[task].sums, nats))
+        for task, nats in corrections.items()
+        if sums[task].sums is not None
+    }
 
 
 def _corrected(sums: metrics.PoissonSums, nats: np.ndarray) -> metrics.PoissonSums:

@@ -194,8 +194,10 @@ def _session(
     predictions, boot = left.rates, {"seed": seed, "num_boot": settings["num_boot"]}
     score = functools.partial(scoring.score_session, session, protocol=protocol, **boot)
     read_outs, read_out_sums = _read_outs(model, session, protocol, settings, boot)
-    tasks = left.told_in(score(predictions, corrections=left.corrections)) | read_outs
-    sums = scoring.sums_of(session, predictions, protocol, left.corrections) | read_out_sums
+    sums = scoring.sums_of(session, predictions, protocol)
+    scores = score(predictions, corrections=left.corrections, sums=sums)
+    tasks = left.told_in(scores) | read_outs
+    sums |= scoring.corrected(sums, left.corrections) | read_out_sums
     size = settings["trials_per_pass"]
     on_validation = activity.on_validation(model, session, protocol, size, left.parts)
     block = {

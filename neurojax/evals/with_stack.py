@@ -61,11 +61,11 @@ def of_session(
     exact = {task: rates for task, rates in left.rates.items() if task not in left.corrections}
     rates, shares = mix(session, exact, on_validation, of_stack, protocol)
     without = [task for task in left.corrections if task in of_stack]
-    blocks = scoring.score_session(session, rates, protocol=protocol, **boot)
+    sums = scoring.sums_of(session, rates, protocol)
+    blocks = scoring.score_session(session, rates, protocol=protocol, sums=sums, **boot)
     unscored = {
         task: scoring.with_headline(scoring.unscored(IN_PARTS), task, protocol) for task in without
     }
-    sums = scoring.sums_of(session, rates, protocol)
     sums |= {task: scoring.TaskSums(None, IN_PARTS) for task in without}
     return {
         tables.WITH_STACK: blocks | unscored,

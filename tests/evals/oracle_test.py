@@ -164,9 +164,10 @@ def test_the_gradient_is_that_of_the_log_density(session, counts):
         noise_std**-2,
     )
     states = truth.latents[session.trials_of(TEST)[:1]]
-    gradient = posterior.quadratic(spikes.seen_from(states))[2]
+    gradient = posterior.quadratic(spikes.seen_from(states), posterior.dynamics(states[:, :-1]))[2]
     direction = np.random.default_rng(0).standard_normal(states.shape)
-    ahead, behind = (posterior.value(spikes.seen_from(states + step * direction)) for step in (1e-5, -1e-5))
+    moved = [states + step * direction for step in (1e-5, -1e-5)]
+    ahead, behind = (posterior.value(spikes.seen_from(at), posterior.dynamics(at[:, :-1])) for at in moved)
     assert (gradient * direction).sum() == pytest.approx(float((ahead - behind)[0]) / 2e-5, rel=1e-5)
 
 

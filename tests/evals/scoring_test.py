@@ -160,7 +160,9 @@ def test_comparison_with_itself_is_zero_and_with_the_mean_has_a_sign():
     predictions = _predictions(session)
     trial_ids = session.trials_of(TEST)
     mean = np.broadcast_to(session.mean_counts(), session.gather_trials(trial_ids)[0].shape)
-    excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in predictions.items()}}
+    excess = {
+        "other": {task: scoring.excess_nll(session, own) for task, own in scoring.sums_of(session, predictions).items()}
+    }
     best = {"forward": Best("other", "validation")}
     same, block = (
         scoring.compare_with_best(scoring.sums_of(session, rates), best, excess, seed=0, num_boot=50)["forward"]
@@ -173,7 +175,9 @@ def test_comparison_with_itself_is_zero_and_with_the_mean_has_a_sign():
 def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
     session = _session()
     predictions, reference = _predictions(session), _predictions(session, seed=2)
-    excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in reference.items()}}
+    excess = {
+        "other": {task: scoring.excess_nll(session, own) for task, own in scoring.sums_of(session, reference).items()}
+    }
     best = dict.fromkeys(("co_smoothing", "forward", "inter_region"), Best("other", "validation"))
     found = scoring.compare_with_best(scoring.sums_of(session, predictions), best, excess, seed=0, num_boot=50)
     for task in best:
@@ -199,7 +203,9 @@ def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
 def test_a_task_without_a_score_has_nothing_to_pair():
     session = _session(region=["root"] * 6)
     predictions = _predictions(session)
-    excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in predictions.items()}}
+    excess = {
+        "other": {task: scoring.excess_nll(session, own) for task, own in scoring.sums_of(session, predictions).items()}
+    }
     assert np.isnan(excess["other"]["inter_region"]).all() and excess["other"]["inter_region"].shape == (4, 6)
     best = dict.fromkeys(("inter_region", "forward", "co_smoothing"), Best("other", "test"))
     del excess["other"]["co_smoothing"]
