@@ -107,7 +107,11 @@ def principal_read_in(
         (read_in float32 [N, K], read_in_bias float32 [K]): what is read @ read_in + bias has mean
         zero and mean variance one over the first components; columns beyond the rank are zero.
     """
-    expected, variance = _moments(mean_counts, of_roots)
+    return _read_in(session, width, *_moments(mean_counts, of_roots), of_roots)
+
+
+def _read_in(session: Session, width: int, expected, variance, of_roots: bool):
+    """`principal_read_in`, of what is expected of units [N] and its variance [N]."""
     scale = 1 / np.sqrt(variance)
     raw = [
         _centred(session, trial, expected, of_roots) * scale for trial in session.trials_of(TRAIN)
@@ -177,10 +181,12 @@ def principal(
         width: K.
         of_roots: see `principal_read_in`.
     """
-    means = np.split(facts.mean_counts, np.cumsum(facts.units_per_session)[:-1])
+    ends = np.cumsum(facts.units_per_session)[:-1]
+    # Of all sessions at once: each size that jax is shown has its operations compiled.
+    moments = (np.split(of_all, ends) for of_all in _moments(facts.mean_counts, of_roots))
     starts = [
-        principal_read_in(session, width, mean, of_roots=of_roots)
-        for session, mean in zip(sessions, means, strict=True)
+        _read_in(session, width, *of_session, of_roots)
+        for session, *of_session in zip(sessions, *moments, strict=True)
     ]
     return {
         "read_in": np.concatenate([rows for rows, _ in starts]),
