@@ -148,7 +148,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         dict(
             evaluator="spikes",
             protocol="mtm",
-            trials_per_pass=256,  # at most; fewer where memory_mb holds fewer
+            # at most, fewer where memory_mb holds fewer; few stay in the caches of a CPU
+            trials_per_pass=64 if size == "tiny" else 256,
             memory_mb=4096,  # of each device, for the activations of forward passes
             leave_out="exact",  # "groups": many units at a time, corrected; see docs/evaluation.md
             num_boot=500,  # resamples of trials behind every interval
