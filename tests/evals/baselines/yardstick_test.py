@@ -190,7 +190,9 @@ def test_drift_takes_the_mean_of_neighbouring_training_trials_and_no_test_spike(
     assert np.allclose(np.sort(np.concatenate(list(times.values()))), np.arange(200) * 0.4)
 
 
-def test_the_mixture_is_the_best_of_all_on_its_own_entries():
+@pytest.mark.parametrize("of_curvature", [stack._ENTRIES, 300])
+def test_the_mixture_is_the_best_of_all_on_its_own_entries(of_curvature, monkeypatch):
+    monkeypatch.setattr(stack, "_ENTRIES", of_curvature)  # a few of the entries say how long steps are
     optimize = pytest.importorskip("scipy.optimize")
     rng = np.random.default_rng(3)
     gains = rng.normal(0, 0.5, (3, 4000)).astype(np.float32)
