@@ -11,7 +11,13 @@ from neurojax.errors import Terminated
 from neurojax.main import COMPUTES, main
 
 PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-TUNABLES, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
+TUNABLES = "GLIBC_TUNABLES"
+# Pages of 2 MiB, asked for once: what is freed stays with the process. That takes one arena, as
+# those of other threads give large blocks back whatever they are told.
+MEMORY = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0"
+    ":glibc.malloc.top_pad=67108864:glibc.malloc.trim_threshold=17179869184"
+)
 OLDEST_GLIBC = (2, 35)
 STOPPED = (130, 143)  # exit codes of a command that a signal ended
 
@@ -21,9 +27,10 @@ def needs_asking(
 ) -> bool:
     """Whether this process would get huge pages for asking, and has use for them.
 
-    A training step writes hundreds of megabytes that are fresh at every step; in pages of 4 KiB
-    that is a fault each and a miss of the address cache at every few entries. Steps take up to a
-    fifth less time with pages of 2 MiB (experiments/throughput).
+    A training step writes hundreds of megabytes that are fresh at every step. In pages of 4 KiB
+    that is a fault each and a miss of the address cache at every few entries; in pages of 2 MiB
+    the kernel now and then stops to make some, which takes as long as the step. With pages that
+    are kept neither happens (experiments/throughput).
 
     Args:
         arguments: of the command line, without the program.
@@ -46,7 +53,7 @@ def start() -> int:
     if sys.platform == "linux" and "CS_GNU_LIBC_VERSION" in os.confstr_names:
         pages = PAGES.read_text() if PAGES.is_file() else ""
         if needs_asking(sys.argv[1:], os.environ, pages, os.confstr("CS_GNU_LIBC_VERSION") or ""):
-            os.environ[TUNABLES] = HUGE_PAGES
+            os.environ[TUNABLES] = MEMORY
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     return finished(main_under_signals())
 

@@ -53,7 +53,27 @@ def test_a_process_that_starts_anew_keeps_its_arguments_and_its_exit_code(tmp_pa
     asks = sys.platform == "linux" and start.needs_asking(
         ["train"], environment, pages.read_text(), os.confstr("CS_GNU_LIBC_VERSION")
     )
-    assert done.stdout.strip() == f"{start.HUGE_PAGES if asks else None} ['train', '--workdir=a b']"
+    assert done.stdout.strip() == f"{start.MEMORY if asks else None} ['train', '--workdir=a b']"
+
+
+@pytest.mark.skipif(sys.platform != "linux" or "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"), reason="tunables")
+def test_a_large_buffer_of_any_thread_is_not_asked_for_twice():
+    script = (
+        "import resource, threading\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(5): bytearray(1 << 27)\n"
+        "    told.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+        "told = []\n"
+        "for _ in range(2):\n"
+        "    thread = threading.Thread(target=faults); thread.start(); thread.join()\n"
+        "print(told[1])"
+    )
+    environment = os.environ | {start.TUNABLES: start.MEMORY}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert int(done.stdout) < 32, (
+        done.stderr
+    )  # five times 64 pages of 2 MiB, or 32,768 of 4 KiB, where it is given back
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -26,7 +26,7 @@ from rows import COMPARISONS, NUM_BINS
 
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
-from neurojax.start import HUGE_PAGES, TUNABLES
+from neurojax.start import MEMORY, TUNABLES
 
 HERE = Path(__file__).parent
 PEER_PACKAGES = ("torch==2.13.0", "numpy")
@@ -34,7 +34,7 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "OMP_NUM_THREADS": "1",
     "JAX_PLATFORMS": "cpu",
-    TUNABLES: HUGE_PAGES,  # as the neurojax command does, for both sides
+    TUNABLES: MEMORY,  # as the neurojax command does, for both sides
 }
 
 
