@@ -28,7 +28,7 @@ from neurojax.train.log_window import Diverged
 from tests.configs_for_tests import loop_config
 
 STEPS = 24  # of every run here, so that all share one compiled program
-LOOP = loop_config(log_every_steps=1, save_every_steps=1, num_threads=0)
+LOOP = loop_config(log_every_steps=1, save_every_steps=1, num_threads=0, mesh_data=1)
 
 
 @pytest.fixture

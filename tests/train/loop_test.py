@@ -19,7 +19,7 @@ from neurojax.train.log_window import Diverged
 from tests.configs_for_tests import loop_config
 
 STEPS = 6
-LOOP = loop_config(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0)
+LOOP = loop_config(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0, mesh_data=1)
 RECORD = {"config_hash": "c", "dataset_fingerprint": "d"}
 
 
