@@ -63,7 +63,7 @@ def draw(results: dict) -> style.Figure:
     axes.axhline(0.5, color=style.GREY, linestyle="--", linewidth=0.9)
     axes.set_xticks(range(len(TASKS)), [task.replace(" ", "\n", 1) for task in TASKS], fontsize=7)
     axes.set_ylim(0.3, 1.03)
-    axes.legend(fontsize=7, loc="upper center")
+    axes.legend(fontsize=7, loc="upper right", ncols=2)
     return style.finish(axes, "", "area under the curve", "EEG of a headset, whole runs held out").figure
 
 
