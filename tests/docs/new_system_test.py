@@ -53,6 +53,7 @@ def test_the_modules_of_the_page_train_evaluate_and_prefer_late_trials(modules_o
         "data.trials_per_batch=8",
         "eval.num_boot=0",
         "eval.num_permutations=0",
+        "sharding.data=1",
     ]
     plain = config_files.load(
         [f"--config={CHECKOUT / 'configs' / 'mtm.py'}", *(f"--config.{change}" for change in changes)]

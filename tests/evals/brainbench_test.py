@@ -101,7 +101,7 @@ def run_folder(tmp_path_factory):
         "data.synthetic.num_documents": 300, "data.synthetic.num_pairs": 40, "data.trials_per_batch": 4,
         "data.context_tokens": 32, "model.num_positions": 32, "model.width": 16, "model.num_layers": 1,
         "model.num_heads": 2, "model.num_kv_heads": 2, "model.mlp_width": 16, "train.num_steps": 3,
-        "train.validate_every_steps": 2, "eval.tokens_per_pass": 256, "eval.num_boot": 50,
+        "train.validate_every_steps": 2, "eval.tokens_per_pass": 256, "eval.num_boot": 50, "sharding.data": 1,
     }  # fmt: skip
     changed = [f"--config.{name}={value}" for name, value in small.items()]
     assert main(["train", f"--config={path}", f"--workdir={folder}", *changed]) == 0

@@ -19,7 +19,7 @@ from tests.finetune.conftest import CHECKOUT, fine_tune
 
 SMALL = {
     "data.synthetic.num_documents": 200, "data.synthetic.num_pairs": 20, "data.trials_per_batch": 4,
-    "data.context_tokens": 32, "train.log_every_steps": 9, "train.validate_every_steps": 0,
+    "data.context_tokens": 32, "train.log_every_steps": 9, "train.validate_every_steps": 0, "sharding.data": 1,
 }  # fmt: skip
 MODEL = {
     "model.num_positions": 32, "model.width": 16, "model.num_layers": 1, "model.num_heads": 2,
