@@ -55,11 +55,9 @@ def drawn(config) -> dict[str, Callable[[jax.Array, Facts], jax.Array]]:
 
     def read_out_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, D]
         shape = (len(facts.mean_counts), config.width)
-        return (
-            jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-            if released
-            else jnp.zeros(shape)
-        )
+        if released:
+            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+        return jnp.zeros(shape)
 
     def read_out_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [U]
         shape = (len(facts.mean_counts),)
@@ -113,9 +111,8 @@ def principal_read_in(
 def _read_in(session: Session, width: int, expected, variance, of_roots: bool):
     """`principal_read_in`, of what is expected of units [N] and its variance [N]."""
     scale = 1 / np.sqrt(variance)
-    raw = [
-        _centred(session, trial, expected, of_roots) * scale for trial in session.trials_of(TRAIN)
-    ]
+    trials = session.trials_of(TRAIN)
+    raw = [_centred(session, trial, expected, of_roots) * scale for trial in trials]
     smooth = np.concatenate(
         [scipy.ndimage.gaussian_filter1d(trial, SMOOTHING_BINS, axis=0) for trial in raw]
     )
@@ -159,8 +156,7 @@ def _moments(means: np.ndarray, of_roots: bool) -> tuple[np.ndarray, np.ndarray]
 
 
 def _centred(session: Session, trial: int, expected: np.ndarray, of_roots: bool) -> np.ndarray:
-    """Counts of a trial, or their roots, less what is expected of units, [T, N]; zero where
-    nothing was observed."""
+    """Counts of a trial, or roots, less what is expected, [T, N]; zero where nothing was seen."""
     start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
     counts = np.asarray(session.counts[start : start + length], np.float32)
     centred = (np.sqrt(counts) if of_roots else counts) - expected
@@ -172,8 +168,7 @@ def _centred(session: Session, trial: int, expected: np.ndarray, of_roots: bool)
 def principal(
     sessions: Sequence[Session], facts: Facts, width: int, *, of_roots: bool = False
 ) -> dict[str, np.ndarray]:
-    """Read-in rows and biases of all sessions at their principal components; the read-in tables
-    whole.
+    """Read-in rows and biases of all sessions, whole tables, at their principal components.
 
     Args:
         sessions: all that the run has rows for, in row order.
