@@ -24,7 +24,7 @@ LABELS = {
     "sessions_full_width": "sessions in the tables, full width",
     "sessions_narrow": "sessions in the tables, width 128",
 }
-GOALS = {"bench_ndt1": 1.15, "bench_ndt1_1024": 1.05, "mixed_sessions": 1.3, "sessions_narrow": 1.05}
+GOALS = {"bench_ndt1": 1.05, "bench_ndt1_1024": 1.05, "mixed_sessions": 1.3, "sessions_narrow": 1.05}
 
 
 def main() -> None:

@@ -49,13 +49,13 @@ COMPARISONS: dict[str, list[tuple[str, str, Shape]]] = {
     "bench_ndt1": [
         ("torch", "torch", BENCH),
         ("neurojax", "neurojax", BENCH),
-        ("neurojax, unrolled", "neurojax", BENCH.replaced(unroll=5)),
+        ("neurojax, scanned", "neurojax", BENCH.replaced(unroll=1)),
         ("torch.compile", "compile", BENCH),
     ],
     "bench_ndt1_1024": [
         ("torch", "torch", ndt1(1024)),
         ("neurojax", "neurojax", ndt1(1024)),
-        ("neurojax, unrolled", "neurojax", ndt1(1024).replaced(unroll=5)),
+        ("neurojax, scanned", "neurojax", ndt1(1024).replaced(unroll=1)),
     ],
     "mtm_paper": [("torch", "torch", PAPER), ("neurojax", "neurojax", PAPER)],
     "bench_ndt1_batch_256": [
@@ -81,6 +81,6 @@ COMPARISONS: dict[str, list[tuple[str, str, Shape]]] = {
     "accelerator_batch_256": [
         ("torch.compile", "compile", WIDE_HALF.replaced(trials=256)),
         ("neurojax", "neurojax", WIDE_HALF.replaced(trials=256)),
-        ("neurojax, unrolled", "neurojax", WIDE_HALF.replaced(trials=256, unroll=5)),
+        ("neurojax, scanned", "neurojax", WIDE_HALF.replaced(trials=256, unroll=1)),
     ],
 }
