@@ -60,7 +60,7 @@ def _first_of(session, split):
 
 
 def _train(area):
-    words = [f"--config.{entry}" for entry in (*TINY, f"data.root={area / 'data'}", "sharding.data=1")]
+    words = [f"--config.{entry}" for entry in (*TINY, f"data.root={area / 'data'}")]
     assert main.main(["train", f"--config={CONFIG}", f"--workdir={area / 'run'}", *words]) == 0
 
 
