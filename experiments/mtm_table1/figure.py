@@ -63,6 +63,9 @@ def draw(results: Mapping[str, Any]) -> bytes:
     figure, panels = tables.grid(results)
     first = panels[0].column
     for axes, part, entries, column, kind in panels:
+        if not any(len(tables.values(entry, column, kind=kind)) for entry in entries.values()):
+            axes.set_visible(False)  # these recordings have no such behaviour
+            continue
         names = [name for name in tables.MASKINGS if name in entries]
         for place, name in enumerate(names):
             found = tables.values(entries[name], column, kind=kind)
