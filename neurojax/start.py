@@ -50,7 +50,9 @@ def needs_asking(
 def start() -> int:
     """Runs the command line; returns its exit code. glibc reads its tunables at start only: hence
     once more."""
-    if sys.platform == "linux" and "CS_GNU_LIBC_VERSION" in os.confstr_names:
+    if os.environ.get(TUNABLES) == MEMORY:
+        del os.environ[TUNABLES]  # read by now; what this process starts has memory of its own
+    elif sys.platform == "linux" and "CS_GNU_LIBC_VERSION" in os.confstr_names:
         pages = PAGES.read_text() if PAGES.is_file() else ""
         if needs_asking(sys.argv[1:], os.environ, pages, os.confstr("CS_GNU_LIBC_VERSION") or ""):
             os.environ[TUNABLES] = MEMORY

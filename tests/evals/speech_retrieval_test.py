@@ -64,6 +64,14 @@ def test_scores_stand_beside_floor_ceiling_and_chance(record):
     assert record["muscle_audit"]["bayes"]["neural_kept"] > 0.9
 
 
+def test_people_of_two_sets_of_sentences_have_no_best_reader(tmp_path):
+    told = people().sessions[1].info
+    other = people().sessions[1].with_fields(info=told | {"source": told["source"] | {"seed": 1}})
+    two = dataset_of([people().sessions[0], other])
+    block = evaluated(tmp_path, dataset=two, floors="", muscle_audit=False)["retrieval"]
+    assert block.get("ceiling") is None
+
+
 def test_a_model_that_says_nothing_is_never_right(tmp_path):
     block = evaluated(tmp_path, Model(0.0), floors="", muscle_audit=False)
     assert block["retrieval"]["top1"] == 0 and block["retrieval"]["floors"] == {} and "muscle_audit" not in block

@@ -236,14 +236,21 @@ def truth_of(session: Session) -> SyntheticTruth:
     if isinstance(spec, Mapping):  # made before a field was added: as it was then
         spec = recipe.spec_told(dataclasses.asdict(SyntheticSpec()) | spec, SyntheticSpec)
     sound = isinstance(spec, SyntheticSpec) and all(map(recipe.is_count, numbers))
+    complaint = (
+        f"session {session.session_id} says in info['synthetic'] that it was made up, but not how "
+        "in a way that fits it; make it again, or take the entry out"
+    )
+    # Before anything is drawn: what it says may be larger than memory.
     require(
         sound
         and spec.min_units <= session.num_units <= spec.max_units < 2**17
-        and spec.num_trials * spec.num_bins < 2**24,
-        f"session {session.session_id} says in info['synthetic'] that it was made up, but not how "
-        "in a way that fits it; make it again, or take the entry out",
+        and spec.num_trials == session.num_trials
+        and (session.trial_num_bins == spec.num_bins).all(),
+        complaint,
     )
-    return make_truth(spec, *numbers)
+    truth = make_truth(spec, *numbers)
+    require(np.array_equal(truth.region, session.region), complaint)
+    return truth
 
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:

@@ -62,8 +62,13 @@ def is_count(value: Any) -> bool:
 
 def _is_of(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is tuple:
-        members = [one for one in typing.get_args(kind) if one is not ...]
-        return isinstance(value, tuple) and all(_is_of(one, members[0]) for one in value)
-    if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is kind
+        members = typing.get_args(kind)
+        number = None if ... in members else len(members)
+        return (
+            isinstance(value, tuple)
+            and number in (None, len(value))
+            and all(_is_of(one, members[0]) for one in value)
+        )
+    if type(value) is int:
+        return kind in (int, float) and abs(value) < 2**63
+    return type(value) is kind and (kind is not float or math.isfinite(value))

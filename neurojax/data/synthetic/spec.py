@@ -8,6 +8,7 @@ from neurojax.data.synthetic import latent_dynamics
 from neurojax.errors import require
 
 DYNAMICS = ("lorenz", "switching")
+_MOST = 1e9
 _POSITIVE = (
     "bin_size_s",
     "mean_rate_hz",
@@ -116,6 +117,17 @@ class SyntheticSpec:
         require(
             0 <= self.common_share <= 1,
             f"common_share is {self.common_share}; it must be a share from 0 to 1",
+        )
+        low, high = self.region_turns_hz
+        require(
+            low <= high and self.switching_turns_hz,
+            f"region_turns_hz is {self.region_turns_hz} and switching_turns_hz "
+            f"{self.switching_turns_hz}; expected a range, low to high, and one or more numbers",
+        )
+        numbers = [one for one in dataclasses.astuple(self) if isinstance(one, (int, float))]
+        require(
+            max(map(abs, numbers)) <= _MOST,
+            f"the largest number is {max(map(abs, numbers)):g}; expected at most {_MOST:g}",
         )
         for name in _POSITIVE:
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")

@@ -145,6 +145,8 @@ def mixture(
     equal = np.concatenate([[0.0], np.full(len(gains), 1 / len(gains))])
     if np.isinf(pull) or not counts.size:
         return 0.0, equal[1:]
+    if not np.isfinite(gains).all():  # a part has no rate somewhere: nothing can be chosen
+        return (0.0, equal[1:]) if near is None else near
     mean = mean.astype(np.float32, copy=False)
     fired = np.flatnonzero(counts)
     at_spikes, spikes = gains[:, fired].astype(np.float64), counts[fired]
@@ -167,7 +169,10 @@ def mixture(
         if number % _STEPS_A_CURVATURE == 0:
             curvature = _curvature(drawn[0], _rates(point, *drawn))
             curvature[np.diag_indices_from(curvature)] += pull
-        step = _lowest(point, slope, curvature) - point
+        try:
+            step = _lowest(point, slope, curvature) - point
+        except (np.linalg.LinAlgError, RuntimeError, ValueError):  # no parabola, or no end of it
+            break
         promised = -(slope @ step)
         if promised < _TOLERANCE * len(counts):
             break

@@ -53,8 +53,9 @@ def test_what_a_folder_says_of_its_recipe_is_taken_where_it_is_sound():
     ):  # fmt: skip
         for changes in unsound(session, generator):
             assert recipe_of(with_info(session, **changes), generator, kind, "person") is None, changes
-    endless = with_info(speaker(), speech_eeg=speaker().info["speech_eeg"] | {"noise": float("inf")})
-    assert recipe_of(endless, "speech_eeg", speech_eeg.SpeechSpec, "person") is None
+    for noise in (float("inf"), 10**400):
+        endless = with_info(speaker(), speech_eeg=speaker().info["speech_eeg"] | {"noise": noise})
+        assert recipe_of(endless, "speech_eeg", speech_eeg.SpeechSpec, "person") is None
 
 
 def test_the_best_reader_of_pictures_is_asked_of_voxels_and_pictures_that_bear_the_recipe_out():
@@ -91,7 +92,9 @@ SMALL = animals.SyntheticSpec(
     [
         {"spec": {"min_units": "6"}}, {"spec": {"dynamics": "none"}}, {"spec": {"no": 1}}, {"spec": {"min_units": 7}},
         {"spec": {"max_units": 10**12}}, {"spec": {"num_trials": 10**12}}, {"seed": None}, {"index": -1},
-        {"spec": {"regions": "a"}},
+        {"spec": {"regions": "a"}}, {"spec": {"num_trials": 4}}, {"spec": {"num_bins": 3}}, {"spec": {"max_units": 200}},
+        {"spec": {"start_spread": 10**400}}, {"spec": {"start_spread": 1e308}}, {"spec": {"region_turns_hz": [2.0]}},
+        {"spec": {"region_turns_hz": []}}, {"spec": {"switching_turns_hz": []}}, {"spec": {"regions": ["b"]}},
     ],
 )  # fmt: skip
 def test_an_animal_that_does_not_fit_what_it_says_of_itself_is_refused_in_words(changes):

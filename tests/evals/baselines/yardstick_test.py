@@ -214,6 +214,15 @@ def test_the_mixture_is_the_best_of_all_on_its_own_entries(of_curvature, monkeyp
     np.testing.assert_allclose([offset, weights[0]], [0.2, 0.8], atol=0.1)
 
 
+def test_parts_without_a_rate_somewhere_are_mixed_as_they_were():
+    gains = np.random.default_rng(0).normal(size=(2, 50)).astype(np.float32)
+    mean, counts = np.ones(50, np.float32), np.ones(50)
+    for wrong in (np.nan, np.inf):
+        gains[0, 3] = wrong
+        assert stack.mixture(gains, mean, counts, 10.0)[1].tolist() == [0.5, 0.5]
+        assert stack.mixture(gains, mean, counts, 10.0, (0.1, np.array([0.2, 0.3])))[0] == 0.1
+
+
 def test_a_pull_draws_the_mixture_to_equal_weights():
     rng = np.random.default_rng(4)
     gains = rng.normal(0, 0.5, (2, 300)).astype(np.float32)
