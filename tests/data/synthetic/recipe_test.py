@@ -92,7 +92,8 @@ SMALL = animals.SyntheticSpec(
     [
         {"spec": {"min_units": "6"}}, {"spec": {"dynamics": "none"}}, {"spec": {"no": 1}}, {"spec": {"min_units": 7}},
         {"spec": {"max_units": 10**12}}, {"spec": {"num_trials": 10**12}}, {"seed": None}, {"index": -1},
-        {"spec": {"regions": "a"}}, {"spec": {"num_trials": 4}}, {"spec": {"num_bins": 3}}, {"spec": {"max_units": 200}},
+        {"spec": {"regions": "a"}}, {"spec": {"num_trials": 4}}, {"spec": {"num_bins": 3}},
+        {"spec": {"max_units": 200}},
         {"spec": {"start_spread": 10**400}}, {"spec": {"start_spread": 1e308}}, {"spec": {"region_turns_hz": [2.0]}},
         {"spec": {"region_turns_hz": []}}, {"spec": {"switching_turns_hz": []}}, {"spec": {"regions": ["b"]}},
     ],
