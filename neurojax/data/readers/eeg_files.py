@@ -13,6 +13,7 @@ Samples are read in blocks. With a folder they stay in a file there, so that mem
 with the recording; features of speech are held whole.
 """
 
+import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,7 +39,6 @@ from neurojax.errors import InputError, require
 
 NO_MNE = "EDF and BDF files are read by mne; pip install 'neurojax[eeg]'"
 _LARGE = ("eeg", "eeg_uv")  # not read before they are asked for
-_PIECE_SAMPLES = 2**18  # of files with several rates, which mne makes one piece by piece
 _CUT = "a record that the file ends in"
 _EEG_TYPES = ("eeg", "emg")  # of channels.tsv; others (triggers, eyes) are left out
 _TEXTS = ("licence", "subject_id", "citation", "consent")
@@ -127,25 +127,21 @@ def read_edf(
     mne = needed("mne", NO_MNE)
     samples, cut = edf_header.records_of(path)
     read = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            raw = read(path, preload=False, verbose="ERROR", stim_channel="auto")
-            keep = [
-                name
-                for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
-                if kind != "stim" and (kinds or {}).get(name, "eeg").lower() in _EEG_TYPES
-            ]
-            require(keep, f"{path}: no channel is EEG; it has {', '.join(raw.ch_names)[:120]}")
-            piece = _PIECE_SAMPLES
-            if len(set(samples)) == 1:  # whole records, as many as a block has
-                piece = max(1, rows_of(8 * len(keep)) // samples[0]) * samples[0]
-            values = kept(_pieces(raw, keep, piece), len(keep), folder, raw.n_times)
-    except InputError:
-        raise
-    except Exception as error:  # whatever a damaged header leads to
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path} cannot be read as EDF or BDF ({reason})") from None
+    with _blaming(path):
+        raw = read(path, preload=False, verbose="ERROR", stim_channel="auto")
+        keep = [
+            name
+            for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
+            if kind != "stim" and (kinds or {}).get(name, "eeg").lower() in _EEG_TYPES
+        ]
+    require(keep, f"{path}: no channel is EEG; it has {', '.join(raw.ch_names)[:120]}")
+    # A slower channel mne brings to the rate of the others, and a part's ends otherwise: whole.
+    piece, of_record = raw.n_times, max(samples, default=0)
+    if _own_samples(raw, keep, samples) == {of_record}:
+        rows = rows_of(8 * len(keep))
+        piece = rows // of_record * of_record or rows  # whole records; of a long one a part
+    # What goes wrong in writing is no fault of the file.
+    values = kept(_pieces(raw, keep, piece, path), len(keep), folder, raw.n_times)
     sample = np.round(np.asarray(raw.annotations.onset) * raw.info["sfreq"]).astype(np.int64)
     said = np.array([str(one)[:256] for one in raw.annotations.description], dtype=str)
     inside = (sample >= 0) & (sample < len(values))
@@ -163,11 +159,32 @@ def read_edf(
     return checked(found, str(path))
 
 
-def _pieces(raw: Any, keep: list[str], number: int) -> Iterator[np.ndarray]:
+def _pieces(raw: Any, keep: list[str], number: int, path: Path) -> Iterator[np.ndarray]:
     """Samples of some channels in uV, float32 [n, C], so many at a time of mne's float64."""
     for first in range(0, raw.n_times, number):
-        stop = min(first + number, raw.n_times)
-        yield (1e6 * raw.get_data(picks=keep, start=first, stop=stop).T).astype(np.float32)
+        with _blaming(path):
+            found = raw.get_data(picks=keep, start=first, stop=min(first + number, raw.n_times))
+            found = (1e6 * found.T).astype(np.float32)
+        yield found
+
+
+def _own_samples(raw: Any, keep: list[str], samples: tuple[int, ...]) -> set[int]:
+    """Samples of a record of some channels; of all signals where mne does not name each."""
+    if len(samples) != len(raw.ch_names):
+        return set(samples)
+    return {number for name, number in zip(raw.ch_names, samples, strict=True) if name in keep}
+
+
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Whatever a damaged file leads mne to becomes an InputError that names the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path} cannot be read as EDF or BDF ({reason})") from None
 
 
 def read_bids(place: Path, folder: Path | None = None) -> Recording:

@@ -87,10 +87,10 @@ def joined(runs: Iterable[Recording], where: str, folder: Path | None = None) ->
             if not read:
                 rows = stack.enter_context(Rows(folder, len(run.channel)))
             _require_alike(run, read[0] if read else run, len(read), where)
-            for _, block in row_blocks(run.values):
-                rows.add(block)
+            _add(rows, run.values)
             starts.append(starts[-1] + len(run.values))
             read.append(run._replace(values=np.empty((0, len(run.channel)), np.float32)))
+            del run  # or its samples stay while the next one is read
         values = rows.array()
     at = list(zip(read, starts, strict=False))  # starts have the end of the last one, too
     return read[0]._replace(
@@ -109,6 +109,11 @@ def joined(runs: Iterable[Recording], where: str, folder: Path | None = None) ->
             for words in dict.fromkeys(words for run in read for words in run.odd)
         },
     )
+
+
+def _add(rows: Rows, values: np.ndarray) -> None:
+    for _, block in row_blocks(values):
+        rows.add(block)
 
 
 def _require_alike(run: Recording, first: Recording, number: int, where: str) -> None:

@@ -4,16 +4,18 @@ nothing."""
 import os
 import resource
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 from scipy import signal
 
 from neurojax.data import order_statistics, robust_scale, row_blocks
-from neurojax.data.readers import eeg
+from neurojax.data.readers import eeg, eeg_recording
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.store.session_format import content_sha256, write_session
 from neurojax.main import main
+from tests.data.readers.edf_for_tests import edf_of
 
 RATE_HZ, SAMPLES = 100, 500
 
@@ -37,50 +39,6 @@ def archive(folder, save=np.savez, **changes):
     }  # fmt: skip
     save(folder / "p.npz", **{name: value for name, value in (arrays | changes).items() if value is not None})
     return folder / "p.npz"
-
-
-def edf(path, values, per_record, annotated=False, records=None):
-    """A file of 1-s records in the European Data Format (.bdf: three bytes a sample), by hand.
-
-    Args:
-        values: whole numbers, channel -> [records, samples of a record].
-        records: what the header says; default: as many as there are.
-    """
-    wide = path.suffix == ".bdf"
-    names = list(values)
-    count = len(values[names[0]])
-    low, high = (-8388608, 8388607) if wide else (-32768, 32767)
-    columns = [
-        (names + ["EDF Annotations"] * annotated, 16), ([""], 80), (["uV"], 8), ([-400], 8), ([413], 8), ([low], 8),
-        ([high], 8), ([""], 80), ([*(per_record[name] for name in names), *[20] * annotated], 8), ([""], 32),
-    ]  # fmt: skip
-    number = len(names) + annotated
-    said = count if records is None else records
-    head = f"{'0':<8}{'x':<80}{'x':<80}01.01.0101.01.01{256 * (number + 1):<8}{'EDF+C' if annotated else '':<44}"
-    head += f"{said:<8}{1:<8}{number:<4}"
-    for column, width in columns:
-        column = column if len(column) == number else column * number
-        head += "".join(f"{one!s:<{width}}" for one in column)
-    content = bytearray(head.encode())
-    for record in range(count):
-        for name in names:
-            whole = values[name][record].astype("<i4")
-            content += whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes() if wide else whole.astype("<i2").tobytes()
-        if annotated:
-            text = b"+%d\x14\x14\x00" % record + (b"+%d.25\x14beep\x14\x00" % record if record % 2 else b"")
-            content += text.ljust(40, b"\0")
-    path.write_bytes(content)
-    return path
-
-
-def whole(records, **per_record):
-    rng = np.random.default_rng(7)
-    return {name: rng.integers(-30000, 30000, (records, number)) for name, number in per_record.items()}
-
-
-def edf_of(folder, name="p.edf", annotated=True, records=9, **per_record):
-    per_record = per_record or {"Fz": 50, "Cz": 50, "O1": 50}
-    return edf(folder / name, whole(records, **per_record), per_record, annotated)
 
 
 def runs_of_csv(folder):
@@ -140,6 +98,7 @@ CASES = {
     "edf": (edf_of, {}, ""),
     "edf, no annotations": (lambda folder: edf_of(folder, annotated=False), STEPS | {"band_hz": "1-15"}, ""),
     "edf of two rates": (lambda folder: edf_of(folder, Fz=50, Cz=25, O1=50), {}, ""),
+    "edf of long records": (lambda folder: edf_of(folder, annotated=False, records=2, Fz=900, Cz=900), {}, ""),
     "bdf": (lambda folder: edf_of(folder, "p.bdf", annotated=False), {}, ""),
     "csv": (runs_of_csv, {"sampling_hz": "64", "unit": "mV"}, CSV),
     "csv, scaled": (runs_of_csv, {"sampling_hz": "64", "scale": "robust"}, ""),
@@ -171,6 +130,21 @@ def test_blocks_of_any_size_make_the_session_of_before(block_bytes, tmp_path, ca
     assert not list((tmp_path / "scratch").iterdir())  # what is on disk has no name
 
 
+def test_of_runs_that_are_joined_one_is_held_at_a_time(tmp_path):
+    refs, alive = [], []
+
+    def run(number):
+        alive.append(sum(ref() is not None for ref in refs))
+        values = np.full((4, 2), number, np.float32)
+        refs.append(weakref.ref(values))
+        nowhere, none = np.zeros((2, 2)), np.zeros(0, np.int64)
+        return eeg_recording.Recording(values, 100.0, ("A", "B"), nowhere, np.array([0, 4]), none, {})
+
+    found = eeg_recording.joined(map(run, range(4)), "p", tmp_path)
+    assert alive == [0, 0, 0, 0]
+    np.testing.assert_array_equal(found.values[:, 1], np.repeat(np.arange(4), 4))
+
+
 def test_steps_are_those_of_whole_runs_to_the_bit(block_bytes, tmp_path):
     values, ends = samples() * np.float32(1000), [(0, 190), (190, 251), (251, SAMPLES)]
     sections = signal.butter(4, [2, 30], btype="bandpass", fs=RATE_HZ, output="sos")
@@ -200,6 +174,16 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert max(peaks) < 2 * 2**20 and peaks[1] < peaks[0] + 2**18  # the second recording has 2.7 MiB
+
+
+def test_places_of_many_columns_take_the_memory_of_few():
+    values = np.random.default_rng(0).standard_normal((40, 256), np.float32)
+    tracemalloc.start()
+    found = order_statistics.percentiles(lambda: (values[:30], values[30:]), 40, (0.25, 0.5, 0.75))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, np.percentile(values.astype(np.float64), [25, 50, 75], axis=0))
+    assert peak < 24 * 2**20  # all columns at once take 24 MiB for their counts alone, and as much for sums
 
 
 def test_the_folder_has_the_bytes_of_before_and_nothing_is_left_beside_it(tmp_path, monkeypatch):
