@@ -27,7 +27,7 @@ CASES = {
     "npz": (".npz", (50, 150, 500), ""),
     "edf": (".edf", (50, 150, 500), ""),
     "csv": (".csv", (50, 150), "sampling_hz=256"),
-    "npz, filtered": (".npz", (50, 150), STEPS),
+    "npz, filtered": (".npz", (50, 150, 500), STEPS),
 }
 MOST_WHOLE_MB = 150  # longer ones are not read whole
 WHOLE = """
