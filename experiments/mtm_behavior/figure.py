@@ -54,7 +54,8 @@ def draw(results: Mapping[str, Any]) -> bytes:
             panel.scatter(other, model, s=22, color=colour, label=words, alpha=0.8, linewidths=0)
         edges = [min(panel.get_xlim()[0], panel.get_ylim()[0]), max(panel.get_xlim()[1], panel.get_ylim()[1])]
         panel.plot(edges, edges, color=style.BLACK, linewidth=0.8)
-        title = f"{tables.WORDS[column].partition(',')[0]}\n{tables.RECORDINGS[part].partition(',')[0]}"
+        recordings = tables.RECORDINGS[part].replace(", ", ",\n")
+        title = f"{tables.WORDS[column].partition(',')[0]}\n{recordings}"
         style.finish(panel, tables.unit(column), f"MtM, {tables.unit(column)}", title)
     axes[0][0].legend(loc="lower right")
     return style.png_bytes(figure)

@@ -35,7 +35,7 @@ MASKINGS = {
 }
 RECORDINGS = {
     "synthetic": "synthetic animals, the paper's model",
-    "synthetic_linear": "synthetic animals, with the linear path of configs/mtm.py",
+    "synthetic_linear": "synthetic animals, with the linear path",
     "mice": "a session each of three mice, of nine trained on",
     "allen": "eight Allen mice",
     "monkey": "a monkey",
