@@ -146,33 +146,51 @@ def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Disp
         yield run(index + 1)
 
 
+def first_run(feed: Feed, first: int, config: LoopConfig) -> Dispatch:
+    """The run that `runs` begins with, for its shapes; its batches count for nothing."""
+    made = feed.make(first)
+    if config.steps_per_dispatch > 1:
+        made = jax.tree.map(lambda leaf: np.stack([leaf] * config.steps_per_dispatch), made)
+    return Dispatch(first, 1, made)
+
+
 def _shapes(made: Any) -> list[tuple[int, ...]]:
     return [leaf.shape for leaf in jax.tree.leaves(made)]
 
 
-def program(
-    recipe: Recipe, config: LoopConfig, feed: Feed, places: Any
-) -> Callable[..., tuple[TrainState, dict]]:
-    """The compiled steps of a run.
+class Program(NamedTuple):
+    """The steps of a run.
+
+    Attributes:
+        advance: (state, run, votes) -> (state, sums). The state is donated. `sums` are those of
+            `train_step`, to be told apart by `sums_of_steps`, with `stop`, the largest of the
+            votes, where there are any.
+        compile: takes the same, shapes of a state or a state; `advance` then finds it compiled.
+    """
+
+    advance: Callable[..., tuple[TrainState, dict]]
+    compile: Callable[..., Any]
+
+
+def program(recipe: Recipe, config: LoopConfig, feed: Feed, abstract: TrainState) -> Program:
+    """What takes the steps of a run.
 
     Args:
         recipe, config, feed: what a step is and where its batch comes from.
-        places: shardings of the state.
-
-    Returns:
-        (state, run, votes) -> (state, sums). The state is donated. `sums` are those of
-        `train_step`, to be told apart by `sums_of_steps`, with `stop`, the largest of the votes,
-        where there are any.
+        abstract: shapes and shardings of the state, or a state.
     """
-
-    leaves, structure = jax.tree.flatten(places)
+    leaves, structure = jax.tree.flatten(jax.tree.map(lambda leaf: leaf.sharding, abstract))
     driven = (config.microbatches, config.steps_per_dispatch)
     any_seed = dataclasses.replace(recipe, seed=0)  # a step takes it from the state
     compiled = _compiled(run_step, any_seed, *driven, feed.unpack, tuple(leaves), structure)
-    if config.steps_per_dispatch == 1:
-        return lambda state, run, votes: compiled(state, feed.place(run.made), feed.resident, votes)
-    return lambda state, run, votes: compiled(
-        state, feed.place(run.made), np.int32(run.length), feed.resident, votes
+
+    def arguments(state, run: Dispatch, votes):
+        length = () if config.steps_per_dispatch == 1 else (np.int32(run.length),)
+        return state, feed.place(run.made), *length, feed.resident, votes
+
+    return Program(
+        lambda *asked: compiled(*arguments(*asked)),
+        lambda *asked: compiled.lower(*arguments(*asked)).compile(),
     )
 
 

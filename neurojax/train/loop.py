@@ -14,7 +14,7 @@ from neurojax.runs import checkpoint, processes, random_numbers, restore
 from neurojax.runs.progress import Progress
 from neurojax.runs.signals import StopRequest
 from neurojax.runs.writer import MetricsWriter, SilentWriter
-from neurojax.train import dispatch, early_stopping, microbatches, sharding, validation
+from neurojax.train import ahead, dispatch, early_stopping, microbatches, sharding, validation
 from neurojax.train.config import LoopConfig
 from neurojax.train.log_window import LogWindow
 from neurojax.train.state import (
@@ -86,20 +86,20 @@ def train(
     microbatches.require_even(config.microbatches, shapes, shared, recipe.objective)
     abstract = abstract_state(recipe, source.facts, mesh, config.rules)
     checkpoints, log = Path(workdir) / "checkpoints", processes.spoken_by_first(log)
-    state, restored = _first_state(recipe, source, abstract, checkpoints, record, log, start)
-    first, several = steps_taken(state), jax.process_count() > 1
-    feed = dispatch.feed_of(source, config, mesh)
+    several, feed = jax.process_count() > 1, dispatch.feed_of(source, config, mesh)
+    steps = dispatch.program(recipe, config, feed, abstract)
+    validate, vote = validation.Validator(recipe, source), processes.stop_votes(mesh)
+    is_given = start is not None and not start.trains
+    is_new = not (checkpoints.exists() or several or is_given)
+    with ahead.compiled(*_programs(steps, validate, abstract, feed, config) if is_new else ()):
+        state, restored = _first_state(recipe, source, abstract, checkpoints, record, log, start)
+    first = steps_taken(state)
     commit()
     restore.set_aside_newer(checkpoints, restored, log)
-    is_given = start is not None and not start.trains
     every, ending = config.validate_every_steps, early_stopping.of_run(config, workdir, first)
     if is_given or ending.has_ended or first >= recipe.num_steps:
         return _without_steps(state, is_given, checkpoints, config.keep_checkpoints, record, log)
-    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    advance = dispatch.program(recipe, config, feed, places)
-    validate = validation.Validator(recipe, source)
     window = LogWindow(recipe, config, source, mesh.size)
-    vote = processes.stop_votes(mesh)
     waits = {"close_timeout_s": processes.CLOSE_TIMEOUT_S} if several else {}
     with (
         MetricsWriter(workdir) if processes.is_first() else SilentWriter() as writer,
@@ -113,7 +113,7 @@ def train(
         pending, fetched = None, {}
         stream = pipeline.stream(feed.make, first, recipe.num_steps, num_threads=config.num_threads)
         for run in ending.until_over(dispatch.runs(stream, first, config)):
-            state, sums = advance(state, run, vote(stop.requested))
+            state, sums = steps.advance(state, run, vote(stop.requested))
             # One dispatch late: while the host waits for these, the devices are at the next steps.
             for fetched in dispatch.sums_of_steps(*pending) if pending else ():
                 window.add(fetched, writer, progress)
@@ -139,6 +139,16 @@ def train(
         if best is None:
             _save_last(state, recipe, config, validate, record, window, writer, saver)
     return state if best is None else best
+
+
+def _programs(steps: dispatch.Program, validate, abstract: TrainState, feed, config: LoopConfig):
+    """What compiles the step of the first batch and, where there is one, a validation.
+
+    For a new run: one with checkpoints may have no step left. And for one process: several are to
+    compile in one order.
+    """
+    first = lambda: steps.compile(abstract, dispatch.first_run(feed, 0, config), None)  # noqa: E731
+    return (first, lambda: validate.compile(abstract)) if config.validate_every_steps else (first,)
 
 
 def _save_last(state, recipe: Recipe, config: LoopConfig, validate, record, window, writer, saver):

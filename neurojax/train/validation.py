@@ -28,26 +28,24 @@ class Validator:
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         """`validation/<question>_<score>` of head or objective; empty without validation trials."""
-        scores = {}
-        for number, name in enumerate(self._recipe.objective.module.VALIDATED):
+        scores, recipe = {}, self._recipe
+        for number, name in enumerate(recipe.objective.module.VALIDATED):
             parts = [
-                jax.device_get(
-                    _compiled_sums(
-                        state.params,
-                        state.tables,
-                        state.buffers,
-                        self._null,
-                        batch,
-                        index,
-                        number,
-                        recipe=self._recipe,
-                    )
-                )
-                for index, batch in enumerate(self._batches)
+                jax.device_get(_compiled_sums(*self._asked(state, index, number), recipe=recipe))
+                for index in range(len(self._batches))
             ]
-            found = _scorer(self._recipe).scores(parts) if parts else {}
+            found = _scorer(recipe).scores(parts) if parts else {}
             scores |= {f"validation/{name}_{score}": value for score, value in found.items()}
         return scores
+
+    def compile(self, state: TrainState) -> None:
+        """Compiles what a call needs for its first batch; `state` may be shapes."""
+        if self._batches:
+            _compiled_sums.lower(*self._asked(state, 0, 0), recipe=self._recipe).compile()
+
+    def _asked(self, state: TrainState, index: int, number: int):
+        weights = (state.params, state.tables, state.buffers)
+        return *weights, self._null, self._batches[index], index, number
 
 
 def _scorer(recipe: Recipe):

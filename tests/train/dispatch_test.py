@@ -56,7 +56,7 @@ def test_runs_of_other_seeds_take_one_program(recipe, source):
     for seed in (0, 5):
         own = dataclasses.replace(recipe, seed=seed)
         state = loop.abstract_state(own, source.facts, mesh)
-        dispatch.program(own, config, feed, jax.tree.map(lambda leaf: leaf.sharding, state))
+        dispatch.program(own, config, feed, state)
         step = jax.make_jaxpr(lambda state, batch, own=own: run_step(state, batch, own))
         traced.add(str(step(state, source.batch(0))))
     assert (dispatch._compiled.cache_info().misses, dispatch._compiled.cache_info().hits) == (1, 1)

@@ -1,0 +1,43 @@
+"""Programs of a new run are compiled beside its first state, once each; a finished run compiles none."""
+
+import dataclasses
+import threading
+
+import jax
+import pytest
+
+from neurojax.train import ahead, loop
+from tests.configs_for_tests import loop_config
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+OURS = ("jit(step_of)", "jit(_sums)")
+
+
+@pytest.fixture
+def compiled():
+    """(Program, whether a thread of `ahead` compiled it) while the test runs, as in a new process."""
+    found = []
+    jax.clear_caches()
+
+    def listen(event, duration_s, **facts):
+        if event == COMPILED and facts["fun_name"] in OURS:
+            found.append((facts["fun_name"], threading.current_thread().name.startswith("compiling")))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield found
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_a_run_finds_its_programs_compiled_and_a_finished_one_asks_for_none(recipe, source, compiled, tmp_path):
+    recipe = dataclasses.replace(recipe, num_steps=2)
+    often = loop_config(log_every_steps=1, save_every_steps=2, validate_every_steps=1, num_threads=0, mesh_data=1)
+    loop.train(recipe, source, often, tmp_path, {})
+    assert sorted(compiled) == [("jit(_sums)", True), ("jit(step_of)", True)]
+    jax.clear_caches()
+    loop.train(recipe, source, often, tmp_path, {}, log=lambda line: None)
+    assert len(compiled) == 2
+
+
+def test_a_program_that_does_not_compile_is_told_of_where_it_is_called():
+    with ahead.compiled(lambda: 1 / 0):
+        pass
