@@ -1,4 +1,4 @@
-"""Programs of a run compiled on threads, while the host makes its first state.
+"""Programs of a run compiled on a thread, while the host makes its first state.
 
 What is compiled here is not returned: jax keeps it, and a call with the same shapes, dtypes and
 places takes it. A program that does not compile fails again where it is called, and is told there.
@@ -6,15 +6,17 @@ places takes it. A program that does not compile fails again where it is called,
 
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 
 @contextlib.contextmanager
 def compiled(*programs: Callable[[], Any]) -> Iterator[None]:
-    """Calls each of `programs`, which compiles one, on a thread; the block ends when all have."""
+    """Calls `programs`, each of which compiles one, in turn on a thread. The block ends when the
+    first has; the others go on meanwhile, at the latest until the interpreter ends."""
     # XLA compiles without the interpreter's lock, most of the time on one core.
-    with ThreadPoolExecutor(max(1, len(programs)), "compiling") as pool:
-        for one in programs:
-            pool.submit(one)
-        yield
+    pool = ThreadPoolExecutor(1, "compiling")
+    begun = [pool.submit(one) for one in programs]
+    pool.shutdown(wait=False)
+    yield
+    wait(begun[:1])
