@@ -23,7 +23,7 @@ from neurojax.evals.baselines.folds import (
     smooth,
 )
 from neurojax.evals.baselines.gain_ahead import (
-    gain_ahead,
+    GainsAhead,
     log_gains_so_far,
     log_ratio,
     observed_expected,
@@ -46,18 +46,18 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
 
 def fit_forward(folds: Folds, psth: np.ndarray, *, with_population: bool = True) -> Fit:
     """The forward task; without the population a unit's own history alone."""
-    bin_size_s, warm = folds.session.bin_size_s, {}
+    bin_size_s, ahead = folds.session.bin_size_s, GainsAhead(folds, psth)
 
     def with_memories(memories_s):
-        gains = {}
+        gains, shared = {}, {}
         for part in (TRAIN, *PARTS):
             observed, expected = past_observed_expected(folds, psth, part)
-            gains[part] = own = log_gains_so_far(observed, expected, memories_s, bin_size_s)
+            gains[part] = log_gains_so_far(observed, expected, memories_s, bin_size_s)
             if with_population:
                 summed = observed.sum(-1, keepdims=True), expected.sum(-1, keepdims=True)
                 population = log_gains_so_far(*summed, memories_s, bin_size_s)
-                gains[part] = own + [np.broadcast_to(p, own[0].shape) for p in population]
-        return gain_ahead(folds, psth, gains, None, warm)
+                shared[part] = np.concatenate(population, -1)  # [K, T, memories]
+        return ahead.fits(gains, shared or None)
 
     return tuned_ahead(folds, PENALTIES, with_memories)[0]
 

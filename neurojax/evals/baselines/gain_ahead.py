@@ -4,7 +4,8 @@ A gain is observed over expected spikes. All horizons of a group share one gain,
 likelihood needs only the spikes summed over the group and the PSTH summed over it.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -110,73 +111,95 @@ def own_design(covariates: list[np.ndarray], offset: np.ndarray) -> Design:
     return Design(shared, tuple(covariates), ties, offset)
 
 
-def gain_ahead(folds, psth, own, shared, warm) -> Callable[[float], dict[int, np.ndarray]]:
+class GainsAhead:
     """Forward prediction: one gain per unit and group of horizons, from covariates at the origin.
+
+    What is to be predicted is gathered once for all fits, and each fit starts where the one before
+    ended, be it of other memories, another penalty or, the first time, other horizons.
 
     Args:
         psth: [T of train, n].
-        own: part -> J covariates [K, T, n], each with its own weight per unit.
-        shared: part -> covariates [K, T, p] that every unit may use, or None.
-        warm: group of horizons -> weights, empty at first: each fit starts where the one before
-            ended, be it of other memories, another penalty or, the first time, other horizons.
-
-    Returns:
-        penalty -> {VALIDATION, TEST: rates float32 [K, T, n]}.
     """
-    return lambda penalty: _fit_gain_ahead(folds, psth, own, shared, penalty, warm)
 
+    def __init__(self, folds: Folds, psth: np.ndarray):
+        self.folds, self.psth = folds, psth
+        self.origins = forward.train_origins(folds.parts[TRAIN])
+        horizons = np.arange(self.origins.num_horizons)
+        # neighbouring horizons share a fit
+        self.groups = np.array_split(horizons, 1 if len(horizons) <= 3 else 3)
+        self.targets = [self._target(group) for group in self.groups]
+        self.warm: dict[int, np.ndarray] = {}
 
-def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
-    train = folds.parts[TRAIN]
-    origins = forward.train_origins(train)
-    expected = padded_psth(psth, train.counts.shape[1]).astype(np.float32)
-    penalty = np.concatenate([[0.0], np.full(len(own[TRAIN]), penalty_of_weights)])
-    if shared is not None:
-        penalty = np.concatenate([penalty, np.full(shared[TRAIN].shape[-1], penalty_of_weights)])
-    predicted = {
-        part: np.zeros(
-            (len(folds.parts[part].counts), origins.num_horizons, len(folds.units)), np.float32
-        )
-        for part in PARTS
-    }
-    horizons = np.arange(origins.num_horizons)
-    # neighbouring horizons share a fit
-    for number, group in enumerate(np.array_split(horizons, 1 if len(horizons) <= 3 else 3)):
-        later = origins.bin[:, None] + group + 1  # [rows, horizons of the group]
-        counts = train.counts[origins.trial[:, None], later].sum(1)
+    def fits(
+        self, own: Mapping[int, list[np.ndarray]], shared: Mapping[int, np.ndarray] | None
+    ) -> Callable[[float], dict[int, np.ndarray]]:
+        """Fits from some covariates.
+
+        Args:
+            own: part -> J covariates [K, T, n], each with its own weight per unit.
+            shared: part -> covariates [K, T, p] that every unit may use, or None.
+
+        Returns:
+            penalty -> {VALIDATION, TEST: rates float32 [K, T, n]}.
+        """
+        at = {TRAIN: (self.origins.trial, self.origins.bin)}
+        for part in PARTS:
+            fold = self.folds.parts[part]
+            at[part] = np.arange(len(fold.counts)), forward.last_visible(fold)
+        designs = {
+            part: _origin_design(own[part], shared and shared[part], *places)
+            for part, places in at.items()
+        }
+        return lambda penalty: self._fit(designs, penalty)
+
+    def _target(self, group):
+        """Counts and what is expected, summed over a group of horizons, float32 [rows, n] each."""
+        train = self.folds.parts[TRAIN]
+        expected = padded_psth(self.psth, train.counts.shape[1]).astype(np.float32)
+        trial = self.origins.trial[:, None]
+        later = self.origins.bin[:, None] + group + 1  # [rows, horizons of the group]
+        counts = train.counts[trial, later].sum(1)
         # An offset of zero leaves a row out of a unit's fit: no spike is due, none is counted.
         if train.observed is None:
-            offset = expected[later].sum(1)
-        else:
-            due = train.observed[origins.trial[:, None], later]
-            offset = np.where(due, expected[later], np.float32(0)).sum(1)
-        design = _origin_design(
-            own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset
-        )
-        near = warm.get(number, warm.get(number - 1))
-        # To the end: where a fit stops short, what is chosen depends on which came before it.
-        options = {"tolerance": 0.001, "by_curvature": True}
-        weights = warm[number] = fit_poisson(design, counts, penalty, near, **options)
-        for part, out in predicted.items():
+            return counts, expected[later].sum(1)
+        due = train.observed[trial, later]
+        return counts, np.where(due, expected[later], np.float32(0)).sum(1)
+
+    def _fit(self, designs, penalty_of_weights):
+        folds, shape = self.folds, (self.origins.num_horizons, len(self.folds.units))
+        penalty = np.full(designs[TRAIN].shared.shape[1], penalty_of_weights)
+        penalty[0] = 0.0  # of the intercept
+        predicted = {
+            part: np.zeros((len(folds.parts[part].counts), *shape), np.float32) for part in PARTS
+        }
+        for number, group in enumerate(self.groups):
+            counts, offset = self.targets[number]
+            design = dataclasses.replace(designs[TRAIN], offset=offset)
+            near = self.warm.get(number, self.warm.get(number - 1))
+            # To the end: where a fit stops short, what is chosen depends on which came before it.
+            options = {"tolerance": 0.001, "by_curvature": True}
+            weights = self.warm[number] = fit_poisson(design, counts, penalty, near, **options)
+            for part, out in predicted.items():
+                fold = folds.parts[part]
+                last = forward.last_visible(fold)
+                gain = np.exp(np.minimum(log_gain(designs[part], weights), MAX_LOG_GAIN))
+                # Horizons past a trial's end take its last bin; they are not scored.
+                bins = np.clip(last[:, None] + group + 1, 0, fold.counts.shape[1] - 1)
+                out[:, group] = padded_psth(self.psth, fold.counts.shape[1])[bins] * gain[:, None]
+        found = {}
+        for part, by_horizon in predicted.items():
             fold = folds.parts[part]
-            trials, last = np.arange(len(fold.counts)), forward.last_visible(fold)
-            design = _origin_design(own[part], shared and shared[part], trials, last, out[:, 0])
-            gain = np.exp(np.minimum(log_gain(design, weights), MAX_LOG_GAIN))
-            # Horizons past a trial's end take its last bin; they are not scored.
-            bins = np.clip(last[:, None] + group + 1, 0, fold.counts.shape[1] - 1)
-            out[:, group] = padded_psth(psth, fold.counts.shape[1])[bins] * gain[:, None]
-    found = {}
-    for part, by_horizon in predicted.items():
-        fold = folds.parts[part]
-        elsewhere = padded_psth(psth, fold.counts.shape[1])
-        found[part] = forward.place(by_horizon, elsewhere, fold)
-    return found
+            elsewhere = padded_psth(self.psth, fold.counts.shape[1])
+            found[part] = forward.place(by_horizon, elsewhere, fold)
+        return found
 
 
-def _origin_design(own, shared, trial, origin, offset):
-    design = own_design([forward.at_origins(e, trial, origin) for e in own], offset)
+def _origin_design(own, shared, trial, origin):
+    """Design at some origins, without an offset."""
+    covariates = [forward.at_origins(e, trial, origin) for e in own]
+    design = own_design(covariates, np.zeros(covariates[0].shape, np.float32))
     if shared is None:
         return design
     extra = forward.at_origins(shared, trial, origin)
     ties = tuple(np.pad(a, ((0, 0), (0, extra.shape[1]))) for a in design.tie)
-    return Design(np.concatenate([design.shared, extra], 1), design.own, ties, offset)
+    return Design(np.concatenate([design.shared, extra], 1), design.own, ties, design.offset)

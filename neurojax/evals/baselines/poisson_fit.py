@@ -10,6 +10,8 @@ import dataclasses
 
 import numpy as np
 
+from neurojax.evals.baselines.ridge import inverse_of
+
 MAX_LOG_GAIN = 4.0  # rates never exceed exp(4) times the offset
 _MAX_STEP = 2.0  # in log rate, per iteration
 _UNITS_AT_ONCE = 256
@@ -183,18 +185,23 @@ def _inverse_curvature(design, rates, penalty):
         drawn = np.random.default_rng(0).permutation(num_rows)[:_ROWS_OF_CURVATURE]
         rows = np.sort(drawn)
     shared, weight = design.shared[rows], rates[rows] * (num_rows / len(rates[rows]))
-    own = [values[rows] for values in design.own]
     hessian = np.empty((n, p, p))
-    for unit in range(n):
-        covariates = shared
-        for values, tie in zip(own, design.tie, strict=True):
-            covariates = covariates + values[:, unit, None] * tie[unit]
-        hessian[unit] = covariates.T @ (covariates * weight[:, unit, None])
+    for first in range(p):  # of all units at once: Z_a Z_b times what each unit weighs rows by
+        across = shared[:, first, None] * shared[:, first:]
+        hessian[:, first, first:] = hessian[:, first:, first] = (across.T @ weight).T
+    own = [values[rows] * weight for values in design.own]
+    for number, (weighed, tie) in enumerate(zip(own, design.tie, strict=True)):
+        with_shared = tie[:, :, None] * (shared.T @ weighed).T[:, None]  # [n, p, p]
+        hessian += with_shared + np.swapaxes(with_shared, 1, 2)
+        for other, its_tie in zip(design.own[: number + 1], design.tie, strict=False):
+            both = np.einsum("rn,rn->n", weighed, other[rows])[:, None, None]
+            outer = both * (tie[:, :, None] * its_tie[:, None])
+            hessian += outer if other is design.own[number] else outer + np.swapaxes(outer, 1, 2)
     places = np.arange(p)
     hessian[:, places, places] += penalty.T
     # Where neither rows nor penalty say anything a step is long, and cut by the search.
     hessian[:, places, places] += 1e-4 * hessian[:, places, places].mean(1)[:, None] + 1e-6
-    return np.linalg.inv(hessian).astype(np.float32)
+    return np.stack([inverse_of(one) for one in hessian]).astype(np.float32)
 
 
 def _scaled(scaling, gradient):

@@ -24,7 +24,7 @@ from neurojax.evals.baselines.folds import (
     poisson_loss,
 )
 from neurojax.evals.baselines.gain_ahead import (
-    gain_ahead,
+    GainsAhead,
     log_gains_so_far,
     past_observed_expected,
     tuned_ahead,
@@ -56,6 +56,7 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
     # Of the visible units alone: components of all would hold what is hidden.
     bases = [leading_components(activity.gram[np.ix_(v, v)], max(COMPONENTS)) for v, _ in groups]
     best: tuple[float, np.ndarray, np.ndarray, dict[str, float]] | None = None
+    first, larger = PENALTIES.index(FIRST_PENALTY), {}
 
     def losses_of(number):
         """penalty's place -> {task: loss}; a fit starts where the one before ended."""
@@ -64,7 +65,11 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
             _leave_out_design(folds, psth, activity, visible, scored, basis)
             for (visible, scored), basis in zip(groups, cut, strict=True)
         ]
-        warm: dict[int, np.ndarray] = {}
+        # From what more components found, cut: theirs are the same but for the last ones.
+        warm = {
+            group: _cut(*start, cut[group].shape[1], designs[group][1])
+            for group, start in larger.items()
+        }
 
         def losses_at(place):
             nonlocal best
@@ -73,8 +78,14 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
                 zip(groups, designs, strict=True)
             ):
                 penalties = np.concatenate([[0.0], np.full(len(rotation), PENALTIES[place])])
-                warm[group] = fit_poisson(design, spikes[:, scored], penalties, warm.get(group))
+                # So near the minimum that scores do not depend on where a fit started.
+                options = {"tolerance": 0.01, "by_curvature": True}
+                warm[group] = fit_poisson(
+                    design, spikes[:, scored], penalties, warm.get(group), **options
+                )
                 found.append((rotation @ warm[group][1:], warm[group][0]))
+                if place == first:
+                    larger[group] = found[-1]
             weights, intercept = _on_units(activity, groups, cut, found)
             rates = _rates(folds, psth, activity, weights, intercept, VALIDATION)
             loss = poisson_loss(rates, folds.parts[VALIDATION], task)
@@ -89,7 +100,6 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
 
         return losses_at
 
-    first = PENALTIES.index(FIRST_PENALTY)
     kept = None  # losses of the best number so far; the designs of the others are let go
 
     def at_first_penalty(place):
@@ -105,6 +115,14 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
     grids.climb(len(PENALTIES), first, lambda place: losses if place == first else losses_at(place))
     rates = {part: _rates(folds, psth, activity, *best[1:3], part) for part in PARTS}
     return Fit(rates, {**best[3], **activity.family._asdict()})
+
+
+def _cut(of_components, constant, number, rotation):
+    """Weights [1 + p, n] that a fit of `number` components starts from: those on more of them,
+    [blocks x more, n], without the last, and the intercepts [n]."""
+    num_blocks = max(len(rotation) // max(number, 1), 1)
+    kept = of_components.reshape(num_blocks, -1, len(constant))[:, :number]
+    return np.concatenate([constant[None], rotation.T @ kept.reshape(-1, len(constant))])
 
 
 def _on_units(activity, groups, bases, found):
@@ -164,7 +182,7 @@ def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:
     Args:
         gram: [n, n], inner products of the units' activity in train, of which the components are.
     """
-    vectors, warm = leading_components(gram, FORWARD_COMPONENTS), {}
+    vectors, ahead = leading_components(gram, FORWARD_COMPONENTS), GainsAhead(folds, psth)
 
     def with_memories(memories_s):
         banks = memories_s[0], SLOWER * memories_s[0]
@@ -177,6 +195,6 @@ def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:
             )
             for part in own
         }
-        return gain_ahead(folds, psth, own, shared, warm)
+        return ahead.fits(own, shared)
 
     return tuned_ahead(folds, FORWARD_PENALTIES, with_memories)

@@ -8,7 +8,7 @@ import pytest
 from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError
 from neurojax.evals import baselines, protocols, scoring
-from neurojax.evals.baselines import features, poisson_fit, psth, ridge
+from neurojax.evals.baselines import features, poisson_fit, poisson_glm, psth, ridge
 from neurojax.evals.baselines import folds as folds_module
 
 
@@ -256,6 +256,29 @@ def test_poisson_fit_solves_the_regression():
             return (np.exp(eta) - counts[:, unit] * eta).sum() + 0.5 * (penalty * w**2).sum()
 
         np.testing.assert_allclose(found[:, unit], optimize.minimize(objective, np.zeros(3)).x, atol=2e-3)
+
+
+def test_steps_are_scaled_by_the_hessian_of_each_unit():
+    rng = np.random.default_rng(0)
+    rows, p, n = 200, 5, 3
+    shared, offset = rng.normal(size=(rows, p)).astype(np.float32), np.ones((rows, n), np.float32)
+    own = tuple(rng.normal(size=(rows, n)).astype(np.float32) for _ in range(3))
+    tie = tuple(rng.normal(size=(n, p)).astype(np.float32) for _ in range(3))
+    rates = rng.gamma(1.0, size=(rows, n)).astype(np.float32)
+    penalty = rng.gamma(1.0, size=(p, n)).astype(np.float32)
+    found = poisson_fit._inverse_curvature(poisson_fit.Design(shared, own, tie, offset), rates, penalty)
+    for unit in range(n):
+        x = shared + sum(e[:, unit, None] * a[unit] for e, a in zip(own, tie, strict=True))
+        hessian = x.T @ (x * rates[:, unit, None]) + np.diag(penalty[:, unit])
+        np.testing.assert_allclose(found[unit], np.linalg.inv(hessian), rtol=2e-3, atol=2e-5)
+
+
+def test_a_start_with_fewer_components_keeps_the_first_of_each_block():
+    of_components = np.arange(1.0, 25.0).reshape(8, 3)  # now, then averaged over the trial: four components each
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    start = poisson_glm._cut(of_components, np.full(3, 7.0), 2, rotation)
+    np.testing.assert_array_equal(start[0], 7.0)
+    np.testing.assert_allclose(rotation @ start[1:], of_components[[0, 1, 4, 5]])
 
 
 def test_errors_name_what_is_wrong():
