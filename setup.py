@@ -11,7 +11,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-OF_AN_EXPERIMENT = ("*.py", "*.md", "expected.json", "results*.json", "results*.jsonl")
+OF_AN_EXPERIMENT = ("*.py", "*.md", "*.json", "*.jsonl")  # expected.json names files beside results
 
 
 def travelling() -> list[Path]:
