@@ -146,6 +146,35 @@ def test_the_pattern_of_the_masking_ablation_is_told_as_differences():
     )
 
 
+@pytest.mark.parametrize(
+    "content", [[], {"rows": 1}, {"runs": [1]}, {"runs": {"synthetic/mtm": {"sessions": {"a": 3}}}}]
+)
+def test_a_damaged_results_file_is_told_in_one_line(monkeypatch, tmp_path, content):
+    write_json(tmp_path / "results.json", content)
+    monkeypatch.setattr(sys, "argv", ["figure.py", f"--results={tmp_path / 'results.json'}"])
+    with loaded("mtm_table1/figure.py") as [figure]:
+        with pytest.raises(SystemExit, match="expected .*object.*") as told:
+            figure.tables.main("", EXPERIMENTS / "mtm_table1", figure.observed, figure.told, figure.draw)
+    assert str(told.value).count("\n") == 0
+    with pytest.raises(InputError, match="expected .*object") as refused:
+        check_experiment("mtm_table1", results=tmp_path / "results.json")
+    assert "KeyError" not in str(refused.value)
+
+
+def test_every_line_of_a_figure_is_in_its_legend(monkeypatch):
+    with loaded("mtm_table3/figure.py") as [figure]:
+        monkeypatch.setattr(figure.style, "png_bytes", lambda drawn: drawn)
+        drawn = figure.draw(read_json(EXPERIMENTS / "mtm_table3" / "results.json"))
+    [legend] = drawn.legends
+    shown = {(line.get_linestyle(), line.get_color()) for axes in drawn.axes for line in axes.lines}
+    explained = {(line.get_linestyle(), line.get_color()) for line in legend.get_lines()}
+    thin = {one for one in shown if one[0] == "-"}  # of single animals, in the colour of their masking
+    assert len(explained) == 5 and shown - thin <= explained
+    assert {"linear stack; of behaviour, the spikes themselves", "thin: one animal"} <= {
+        text.get_text() for text in legend.get_texts()
+    }
+
+
 ALL = """
 import runpy, sys
 runs, results, experiments, names = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4].split(",")

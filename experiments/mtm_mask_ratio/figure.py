@@ -46,7 +46,7 @@ def draw(results: Mapping[str, Any]) -> bytes:
             said, colour = tables.MASKINGS[masking], COLOURS[masking]
             if ANY in of_ratio:
                 at = tables.mean(of_ratio[ANY], task, kind=kind)
-                axes.plot(ratios, [at] * len(ratios), ":", color=colour, label=said)
+                axes.plot(ratios, [at] * len(ratios), "-.", color=colour, label=said)
                 continue
             across = [float(one) for one in of_ratio]
             middle = [tables.mean(entry, task, kind=kind) for entry in of_ratio.values()]
@@ -55,7 +55,13 @@ def draw(results: Mapping[str, Any]) -> bytes:
         axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST))
         axes.set_xticks(ratios)
         style.finish(axes, "share hidden", "bits/spike", tables.TASKS[task])
-    panels[len(tables.TASKS) - 1].axes.legend(loc="best", fontsize=6)
+    shown = [one for one in tables.MASKINGS if any(one in tables.by_masking(panel.entries) for panel in panels)]
+    marks = {}
+    for one in shown:
+        has_ratio = any(ANY not in tables.by_masking(panel.entries).get(one, {ANY: None}) for panel in panels)
+        how = {"marker": "o", "ms": 4} if has_ratio else {"linestyle": "-."}
+        marks[tables.MASKINGS[one] + ("" if has_ratio else ", has no ratio")] = {"color": COLOURS[one], **how}
+    tables.explain(figure, marks, "train mean")
     return style.png_bytes(figure)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.errors import InputError, require
 from neurojax.files import read_json, write_bytes
 from neurojax.report.expected import beside
 from neurojax.report.figures import style
@@ -42,6 +43,9 @@ RECORDINGS = {
     "ibl": "repeated-site mice of the IBL",
 }
 COLOURS = {"mtm": style.BLUE, "temporal": style.VERMILION}
+STACK_STYLE = {"color": style.BLACK, "linewidth": 1.2, "linestyle": "--"}
+FLOOR_STYLE = {"color": style.GREY, "linewidth": 0.9, "linestyle": ":"}
+FLOOR_WORDS = "train mean; of behaviour, chance"
 KINDS = {"pooled": "bits/spike", "unit_mean": "bits/spike, mean over units"}
 
 
@@ -76,8 +80,18 @@ def columns(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [column for column in WORDS if any(len(values(entry, column)) for entry in entries)]
 
 
+def require_runs(results: Any, said: str = "the results") -> None:
+    """Raises InputError where the content of a results.json is not what run.py writes."""
+    runs = results.get("runs") if isinstance(results, dict) else None
+    entries = list(runs.values()) if isinstance(runs, dict) else [None]
+    sessions = [one.get("sessions") if isinstance(one, dict) else None for one in entries]
+    sound = all(isinstance(one, dict) and all(isinstance(found, dict) for found in one.values()) for one in sessions)
+    require(runs and sound, f"{said}: expected runs, an object of name -> entry with sessions; restore it or run again")
+
+
 def numbers(results: Mapping[str, Any]) -> dict[str, float]:
     """Name -> number of every entry, task and behaviour; names as expected.json has them."""
+    require_runs(results)
     found = {}
     for name, entry in results["runs"].items():
         for predictor, said in (("model", ""), ("stack", ", linear")):
@@ -180,10 +194,31 @@ def grid(results: Mapping[str, Any], shown: Sequence[str] = ()) -> tuple[Any, li
 
 def level(axes, entry: Mapping[str, Any], column: str, kind: str) -> None:
     """Linear models as a line across the panel, chance or the train mean as a thin one."""
-    for predictor, colour, width in (("stack", style.BLACK, 1.2), ("train_mean", style.GREY, 0.7)):
+    for predictor, drawn in (("stack", STACK_STYLE), ("train_mean", FLOOR_STYLE)):
         at = mean(entry, column, predictor, kind)
         if at is not None:
-            axes.axhline(at, color=colour, linewidth=width, linestyle="--" if predictor == "stack" else ":")
+            axes.axhline(at, **drawn)
+
+
+def explain(figure: Any, marks: Mapping[str, Mapping[str, Any]], dotted: str = FLOOR_WORDS) -> None:
+    """A line of words under all panels: what the marks are, and the dashed and the dotted line.
+
+    Args:
+        figure: of `grid`.
+        marks: words -> how the mark is drawn, as matplotlib's Line2D takes it.
+        dotted: what the dotted line is.
+    """
+    from matplotlib.lines import Line2D
+
+    drawn = {**marks, "linear stack; of behaviour, the spikes themselves": STACK_STYLE, dotted: FLOOR_STYLE}
+    handles = [Line2D([], [], label=words, **how) for words, how in drawn.items()]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles) if len(handles) <= 5 else 4,
+        fontsize=8,
+        frameon=False,
+    )
 
 
 def unit(column: str) -> str:
@@ -200,11 +235,13 @@ def told(experiment: Path, size: str, observed: Mapping[str, float]) -> str:
 
 
 def origin(results: Mapping[str, Any]) -> str:
-    """Commits, dates and CPU time of all entries."""
+    """Commits and CPU time of all entries; that of training an entry only scored (`trained_at`) is not in it."""
     entries = results["runs"].values()
     commits = ", ".join(sorted({entry["commit"] for entry in entries}))
     minutes = sum(entry["cpu_s"] + entry.get("pretraining_cpu_s", 0) for entry in entries) / 60
-    return f"commits {commits}; {minutes:.1f} minutes of CPU time; {next(iter(entries))['hardware']}"
+    earlier = sorted({entry["trained_at"] for entry in entries if "trained_at" in entry})
+    before = f" (some trained before, at {', '.join(earlier)}, not counted)" if earlier else ""
+    return f"commits {commits}; {minutes:.1f} minutes of CPU time{before}; {next(iter(entries))['hardware']}"
 
 
 def main(
@@ -230,9 +267,14 @@ def main(
     given = parser.parse_args()
     ending = "" if given.size == "local" else f"_{given.size}"
     source = given.results or experiment / f"results{ending}.json"
-    results = read_json(source)
+    try:
+        results = read_json(source)
+        require_runs(results, str(source))
+        said = told(experiment, given.size, observed(results))
+    except InputError as refused:
+        raise SystemExit(str(refused)) from None
     for part, entries in parts(results).items():
         print("", *tables_of(part, entries), sep="\n")
-    print(f"\n{told(experiment, given.size, observed(results))}\n\n{origin(results)}")
+    print(f"\n{said}\n\n{origin(results)}")
     with style.context():
         write_bytes(given.out or source.with_name(f"figure{ending}.png"), draw(results))

@@ -49,6 +49,9 @@ def draw(results: Mapping[str, Any]) -> bytes:
         tables.level(axes, entries["own"], column, kind)
         axes.set_xticks(range(len(names)), [PROMPTS[name] for name in names], rotation=45, ha="right")
         style.finish(axes, "", tables.unit(column), tables.WORDS[column].partition(",")[0])
+    dot = {"linestyle": "", "marker": "o", "ms": 4, "color": style.GREY}
+    bar = {"linewidth": 2.5, "color": style.GREY}
+    tables.explain(figure, {"a session (blue: each task's own prompt)": dot, "mean over sessions": bar})
     return style.png_bytes(figure)
 
 

@@ -59,7 +59,10 @@ def draw(results: Mapping[str, Any]) -> bytes:
         tables.level(axes, next(iter(entries.values())), column, kind)
         axes.set_xticks(range(len(numbers)), ["alone" if number == 0 else str(number) for number in numbers])
         style.finish(axes, "animals pretrained on", tables.unit(column), tables.WORDS[column].partition(",")[0])
-    panels[0].axes.legend(loc="lower right", fontsize=7)
+    shown = [one for one in tables.MASKINGS if any(one in curves(panel.entries) for panel in panels)]
+    said = "mean over new animals, bars: 95 % interval (t)"
+    marks = {f"{tables.MASKINGS[one]}: {said}": {"color": tables.COLOURS[one], "marker": "o", "ms": 4} for one in shown}
+    tables.explain(figure, marks)
     return style.png_bytes(figure)
 
 

@@ -79,14 +79,18 @@ def draw(results: Mapping[str, Any]) -> bytes:
             axes.plot([found.mean()] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.5)
         at = tables.mean(entries[names[-1]], column, "stack", kind)
         if at is not None:
-            axes.axvline(at, color=style.BLACK, linewidth=1.0, linestyle="--")
+            axes.axvline(at, **tables.STACK_STYLE)
         if column in tables.TASKS:
-            axes.axvline(0.0, color=style.GREY, linewidth=0.7, linestyle=":")
+            axes.axvline(0.0, **tables.FLOOR_STYLE)
             axes.set_xlim(left=max(axes.get_xlim()[0], FAR - 0.05))
         axes.set_yticks(range(len(names)), [tables.MASKINGS[one] if column == first else "" for one in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         label = tables.RECORDINGS.get(part, part).replace(", ", ",\n") if column == first else ""
         style.finish(axes, tables.unit(column), label, tables.WORDS[column].partition(",")[0])
+    dot = {"linestyle": "", "marker": "o", "ms": 4, "color": style.GREY}
+    bar = {"linestyle": "", "marker": "|", "ms": 10, "markeredgewidth": 2.5, "color": style.GREY}
+    marks = {"a session": dot, "mean over sessions": bar}
+    tables.explain(figure, marks, "0 bits/spike: each unit at its mean of the test trials")
     return style.png_bytes(figure)
 
 

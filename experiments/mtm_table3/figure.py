@@ -65,7 +65,10 @@ def draw(results: Mapping[str, Any]) -> bytes:
         tables.level(axes, next(iter(entries.values())), column, kind)
         axes.set_xticks(places, labels, rotation=40, ha="right")
         style.finish(axes, "", tables.unit(column), tables.WORDS[column].partition(",")[0])
-    panels[0].axes.legend(loc="lower right", fontsize=7)
+    thin = {"thin: one animal": {"color": style.GREY, "alpha": 0.6, "linewidth": 0.9}}
+    shown = [one for one in tables.MASKINGS if any(one in arms(panel.entries) for panel in panels)]
+    marks = {f"{tables.MASKINGS[one]}: mean": {"color": tables.COLOURS[one], "marker": "o", "ms": 5} for one in shown}
+    tables.explain(figure, marks | thin)
     return style.png_bytes(figure)
 
 

@@ -121,6 +121,8 @@ def _by_figure(folder: Path, results: Any, names: list[str]) -> dict[str, Any]:
     )
     try:
         found = dict(_loaded(path).observed(results))
+    except InputError as refused:
+        raise InputError(f"{folder.name}: {refused}") from None
     except Exception as error:  # whatever the experiment's own code raises is about its files
         raise InputError(
             f"{path}: observed(results) ended with {type(error).__name__}: {error}; "
