@@ -287,7 +287,8 @@ VERBS = {
             "--axis",
             required=True,
             metavar="NAME",
-            help="sessions, trials, units, minutes, people, parameters, steps; a column of the CSV",
+            help="sessions, trials, units, minutes, people, parameters, steps, compute (seconds of "
+            "training); a column of the CSV",
         ),
         _option("--score", metavar="NAME", help="path into evaluation.json, or a column"),
         _option(

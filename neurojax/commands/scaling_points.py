@@ -12,7 +12,7 @@ from neurojax.evals.tables import number
 from neurojax.files import read_json
 from neurojax.runs import manifest
 
-OF_RUNS = ("sessions", "trials", "units", "minutes", "people", "parameters", "steps")
+OF_RUNS = ("sessions", "trials", "units", "minutes", "people", "parameters", "steps", "compute")
 _SCORES = {"spikes": "mean.co_smoothing.bps_pooled"}  # by evaluator; of others, block.score
 _MAX_CSV_BYTES = 64 << 20
 
@@ -176,6 +176,14 @@ def _size(path: Path, axis: str, evaluation: Mapping[str, Any]) -> float:
     """What a run was trained on, or how large it is; of several seeds, what the first was."""
     if not (path / "sessions.json").is_file() and (path / "seed_0").is_dir():
         path = path / "seed_0"
+    if axis == "compute":  # seconds on the clock of the machine that trained
+        seconds = _found(evaluation, "cost.training_s")
+        require(
+            seconds is not None,
+            f"{path / 'evaluation.json'} does not say what training took (cost.training_s); "
+            "evaluate the run again, or give a CSV file",
+        )
+        return seconds
     if axis == "steps":
         return _entry(evaluation, "step", path)
     if axis == "parameters":

@@ -30,6 +30,7 @@ def runs(tmp_path):
         }
         evaluation = {"schema": 1, "protocol_hash": "abc", "step": 40, "sessions": blocks}
         evaluation |= {"mean": {"co_smoothing": {"bps_pooled": 9.0}}}
+        evaluation |= {"cost": {"shared_parameters": 5, "training_s": 11.0 * size}}
         (folder / "evaluation.json").write_text(json.dumps(evaluation))
         entries = [
             {"num_units": 10 * n, "num_trials": {"train": 7, "test": 3}, "subject_id": f"mouse{n % 3}"}
@@ -84,6 +85,7 @@ def test_a_table_of_points_is_fitted_drawn_and_forecast(tmp_path, capsys):
         ("units", [5 * n * (n + 1) for n in SIZES]),
         ("minutes", SIZES),
         ("parameters", [3 * n + 2 for n in SIZES]),
+        ("compute", [11 * n for n in SIZES]),
         ("people", [1, 2, 3, 3, 3, 3, 3]),
     ],
 )
@@ -98,6 +100,15 @@ def test_runs_are_read_along_any_axis_and_scored_on_the_sessions_that_all_share(
     points = read_json(tmp_path / "scaling.json")["points"]
     assert [one["size"] for one in points] == pytest.approx(sizes)
     assert [one["score"] for one in points] == pytest.approx([score_of(n) + 0.5 for n in SIZES])
+
+
+def test_a_run_that_does_not_say_what_it_cost_has_no_place_on_a_curve_over_compute(runs):
+    path = runs[2] / "evaluation.json"
+    found = read_json(path)
+    found["cost"]["training_s"] = None
+    path.write_text(json.dumps(found))
+    with pytest.raises(InputError, match="run3/evaluation.json does not say what training took"):
+        scaling_points.read(runs, "compute", None)
 
 
 def test_a_session_without_a_score_in_one_run_is_left_out_and_told(runs, tmp_path):
@@ -167,7 +178,7 @@ def test_runs_that_do_not_belong_together_are_one_line(runs, tmp_path, capsys):
         return err
 
     assert "named twice" in refused(runs[0], runs[0], "--axis=sessions")
-    assert "--axis=compute" in refused(*runs, "--axis=compute")
+    assert "--axis=flops" in refused(*runs, "--axis=flops")
     assert "or one CSV file" in refused(curve(tmp_path), runs[0], "--axis=sessions")
     assert "does not exist" in refused(tmp_path / "none", "--axis=sessions")
     assert "no number at tasks.forward.bps_pooled" in refused(
