@@ -64,7 +64,7 @@ def main() -> None:
     about |= {"command": "python experiments/traces/run.py", "cpu_s": round(time.process_time() - begun, 1)}
     sessions = {
         name: {"num_cells": SESSIONS[name][1], "same_frame_r2": same_frame[name], "tasks": r2_of(block["tasks"])}
-        | {"floors": {floor: r2_of(one["tasks"]) for floor, one in block["floors"].items()}}
+        | {"floors": {floor: r2_of(one) for floor, one in block["floors"].items()}}
         for name, block in record["traces"]["sessions"].items()
     }
     found = {"step": record["step"], "seed": record["seed"], "sessions": sessions}
