@@ -80,6 +80,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "tests in an order drawn from SEED, of which none starts after SECONDS, e.g. 7:60"
     parser.addoption("--sample", metavar="SEED:SECONDS", type=_sample, help=text)
+    text = "of the cases of each test one in N, at least one, drawn from SEED, e.g. 7:4"
+    parser.addoption("--cases", metavar="SEED:N", type=_cases, help=text)
 
 
 def _sample(text: str) -> tuple[str, float]:
@@ -89,7 +91,30 @@ def _sample(text: str) -> tuple[str, float]:
     return seed, float(seconds)
 
 
+def _cases(text: str) -> tuple[str, int]:
+    seed, colon, share = text.rpartition(":")
+    if not colon or not share.isdecimal() or int(share) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected SEED:N")
+    return seed, int(share)
+
+
+def _drawn(ids: list[str], seed: str, share: int) -> set[str]:
+    """One in `share` of the cases of each test, rounded up: each test is among them, whatever its cases."""
+    tests: dict[str, list[str]] = {}
+    for name in ids:
+        tests.setdefault(name.partition("[")[0], []).append(name)
+    drawn = {
+        test: random.Random(f"{seed}/{test}").sample(cases, -(-len(cases) // share)) for test, cases in tests.items()
+    }
+    return {name for cases in drawn.values() for name in cases}
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k, so that a test's one case is among those asked for
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.cases:
+        drawn = _drawn([item.nodeid for item in items], *config.option.cases)
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in drawn])
+        items[:] = [item for item in items if item.nodeid in drawn]
     if config.option.sample:
         random.Random(config.option.sample[0]).shuffle(items)
 

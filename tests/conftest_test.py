@@ -75,7 +75,8 @@ def test_a_sample_has_the_order_of_its_seed_and_ends_in_time(request):
     plugin = request.config.pluginmanager.get_plugin(str(CHECKOUT / "tests" / "conftest.py"))
 
     def asked(sample):
-        return types.SimpleNamespace(config=types.SimpleNamespace(option=types.SimpleNamespace(sample=sample)))
+        option = types.SimpleNamespace(sample=sample, cases=None)
+        return types.SimpleNamespace(config=types.SimpleNamespace(option=option))
 
     def order(seed):
         items = list(range(20))
@@ -90,3 +91,41 @@ def test_a_sample_has_the_order_of_its_seed_and_ends_in_time(request):
     assert plugin._sample("a:b:60") == ("a:b", 60.0)
     with pytest.raises(argparse.ArgumentTypeError, match="expected SEED:SECONDS"):
         plugin._sample("7")
+
+
+def test_of_the_cases_of_each_test_a_share_runs_and_over_seeds_all(tmp_path):
+    (tmp_path / "conftest.py").write_text((CHECKOUT / "tests" / "conftest.py").read_text())
+    (tmp_path / "some_test.py").write_text(
+        textwrap.dedent("""
+            import pytest
+
+            @pytest.mark.parametrize("case", range(9))
+            def test_of_nine(case): pass
+
+            @pytest.mark.parametrize("case", [0, *(pytest.param(case, marks=pytest.mark.slow) for case in range(1, 4))])
+            def test_of_one_fast(case): pass
+
+            def test_alone(): pass
+        """)
+    )
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-m", "not slow", "--cases=7:4"]
+    done = subprocess.run([*command, "-o", "markers=slow", str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
+    passed = [line.split("::")[1].split("[")[0].split()[0] for line in done.stdout.splitlines() if "PASSED" in line]
+    assert passed == ["test_of_nine"] * 3 + ["test_of_one_fast", "test_alone"], done.stdout + done.stderr
+    assert "9 deselected" in done.stdout
+
+
+def test_every_case_is_drawn_by_some_seed_and_a_seed_draws_again(request):
+    plugin = request.config.pluginmanager.get_plugin(str(CHECKOUT / "tests" / "conftest.py"))
+    ids = [f"a_test.py::test_{test}[{case}]" for test in "ab" for case in range(8)]
+    draws = [plugin._drawn(ids, seed, 4) for seed in "abcdefghijklmnopqrstuvwxyz"]
+    assert draws[0] == plugin._drawn(ids, "a", 4) and set.union(*draws) == set(ids)
+    assert all(sum(f"test_{test}[" in name for name in drawn) == 2 for drawn in draws for test in "ab")
+    assert any(
+        {name[-2] for name in drawn if "test_a[" in name} != {name[-2] for name in drawn if "test_b[" in name}
+        for drawn in draws
+    )
+    assert plugin._cases("a:b:4") == ("a:b", 4)
+    for text in ("7", "7:0", "7:x"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected SEED:N"):
+            plugin._cases(text)
