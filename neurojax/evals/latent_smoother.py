@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import lapack
 
 from neurojax.data.synthetic import animals as synthetic
 
@@ -63,15 +64,19 @@ def smooth_visible(
         lambda states: np.broadcast_to(walk_jacobian, (*states.shape, len(walk_jacobian))),
     )
     # From easy to true: a chaotic posterior has many modes; the search must begin near the best.
-    stages = [(*walk, walk_std)]
-    stages += [(mean, jacobians, factor * noise_std) for factor in _NOISE_FACTORS]
-    point = spikes.seen_from(states)
-    for stage_mean, stage_jacobians, stage_std in stages:
-        posterior = _Posterior(truth, spikes, stage_mean, stage_jacobians, stage_std**-2)
+    stages = [(*walk, walk_std, 0)]
+    stages += [(mean, jacobians, factor * noise_std, truth.num_shared) for factor in _NOISE_FACTORS]
+    point, means = spikes.seen_from(states), None
+    for number, (stage_mean, stage_jacobians, stage_std, num_curved) in enumerate(stages):
+        posterior = _Posterior(
+            truth, spikes, stage_mean, stage_jacobians, stage_std**-2, num_curved
+        )
+        if number < 2:  # of other dynamics; those after the second stage have its own
+            means = stage_mean(point.states[:, :-1])
         for _ in range(_STEPS_PER_STAGE):
-            point = posterior.newton_step(point)
+            point, means = posterior.newton_step(point, means)
     states = point.states
-    covariance = posterior.covariance(point)  # [B, T, L, L]
+    covariance = posterior.covariance(point, means)  # [B, T, L, L]
     variance = covariance.reshape(*states.shape[:2], -1) @ _outer_squares(truth.loadings).T
     rates = np.exp(
         np.minimum(states @ truth.loadings.T + truth.log_offset + variance / 2, _MAX_LOG_RATE)
@@ -155,23 +160,27 @@ class _Posterior:
     dynamics: Callable[[np.ndarray], np.ndarray]  # states [..., L] -> mean next states [..., L]
     jacobians: Callable[[np.ndarray], np.ndarray]  # states [..., L] -> [..., L, L]
     noise_precision: np.ndarray  # [L]
+    num_curved: int  # the first latents; of the others the Jacobian is constant, and zero between
 
-    def newton_step(self, point: _Point) -> _Point:
-        """Moves each trajectory by the largest tried fraction of the Newton step that climbs."""
-        means = self.dynamics(point.states[:, :-1])
+    def newton_step(self, point: _Point, means: np.ndarray) -> tuple[_Point, np.ndarray]:
+        """Moves each trajectory by the largest tried fraction of the Newton step that climbs.
+
+        `means` are those of `dynamics` at the point, [B, T - 1, L]; returned beside the new one.
+        """
         step = _solve_tridiagonal(*self.quadratic(point, means))
         start, waiting = self.value(point, means), np.arange(len(step))
-        moved = _Point(*(array.copy() for array in point))
+        moved = (*(array.copy() for array in point), means.copy())
         # Backtracking: a full Newton step overshoots where exp is steep.
         for size in _STEP_SIZES:
             candidate = self.spikes.seen_from(point.states[waiting] + size * step[waiting], waiting)
-            climbs = self.value(candidate, self.dynamics(candidate.states[:, :-1])) > start[waiting]
-            for target, found in zip(moved, candidate, strict=True):
+            means_there = self.dynamics(candidate.states[:, :-1])
+            climbs = self.value(candidate, means_there) > start[waiting]
+            for target, found in zip(moved, (*candidate, means_there), strict=True):
                 target[waiting[climbs]] = found[climbs]
             waiting = waiting[~climbs]
             if not len(waiting):
                 break
-        return moved
+        return _Point(*moved[:-1]), moved[-1]
 
     def value(self, point: _Point, means: np.ndarray) -> np.ndarray:
         """Log density [B] up to a constant; `means` are those of `dynamics`, [B, T - 1, L]."""
@@ -196,15 +205,23 @@ class _Posterior:
         jacobians = self.jacobians(states[:, :-1])
         pull = (states[:, 1:] - means) * precision
         gradient[:, 1:] -= pull
-        gradient[:, :-1] += (pull[..., None, :] @ jacobians)[..., 0, :]
-        weighted = precision[:, None] * jacobians
+        gradient[:, :-1] += np.einsum("btk,btkl->btl", pull, jacobians)
+        lower = -precision[:, None] * jacobians
         diagonal[:, 1:] += np.diag(precision)
-        diagonal[:, :-1] += np.swapaxes(jacobians, -1, -2) @ weighted
-        return diagonal, -weighted, gradient
+        diagonal[:, :-1] += self._squares(jacobians)
+        return diagonal, lower, gradient
 
-    def covariance(self, point: _Point) -> np.ndarray:
+    def _squares(self, jacobians: np.ndarray) -> np.ndarray:
+        """J' precision J of every bin, [B, T - 1, L, L]; most entries are those of any bin."""
+        curved, one = slice(self.num_curved), jacobians[0, :1]  # [1, L, L]; none of one bin
+        constant = np.swapaxes(one, -1, -2) @ (self.noise_precision[:, None] * one)
+        found = np.broadcast_to(constant.sum(0), jacobians.shape).copy()
+        bent, precision = jacobians[..., curved, curved], self.noise_precision[curved]
+        found[..., curved, curved] = np.einsum("btki,k,btkj->btij", bent, precision, bent)
+        return found
+
+    def covariance(self, point: _Point, means: np.ndarray) -> np.ndarray:
         """Covariance of latents [B, T, L, L]: diagonal blocks of the inverse Hessian."""
-        means = self.dynamics(point.states[:, :-1])
         diagonal, lower, gradient = self.quadratic(point, means)
         inverses, gains, _ = _eliminate(diagonal, lower, gradient)
         # Backwards in time, as the Rauch-Tung-Striebel smoother goes.
@@ -215,7 +232,19 @@ class _Posterior:
 
 
 def _solve_tridiagonal(diagonal: np.ndarray, lower: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """x [B, T, L] with diagonal_t x_t + lower_(t-1) x_(t-1) + lower_t^T x_(t+1) = right_t."""
+    """x [B, T, L] with diagonal_t x_t + lower_(t-1) x_(t-1) + lower_t^T x_(t+1) = right_t, of a
+    matrix that is positive definite."""
+    size = right.shape[-1]
+    # All trajectories as one banded matrix, a row a column of it from the diagonal downwards.
+    bands = np.zeros((*right.shape, 2 * size))
+    for column in range(size):
+        bands[:, :, column, : size - column] = diagonal[:, :, column:, column]
+        bands[:, :-1, column, size - column : 2 * size - column] = lower[..., column]
+    columns, targets = bands.reshape(-1, 2 * size).T, right.reshape(-1, 1)
+    _, solution, failed = lapack.dpbsv(columns, targets, lower=1, overwrite_ab=1)
+    if not failed:
+        return solution.reshape(right.shape)
+    # Some trajectory has lost its curvature to rounding; the others are not to lose theirs.
     _, gains, partial = _eliminate(diagonal, lower, right)
     solution = [partial[-1]]
     for gain, now in zip(gains[::-1], partial[-2::-1], strict=True):

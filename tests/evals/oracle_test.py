@@ -134,11 +134,12 @@ def test_max_trials_predicts_the_first_trials_alike(session, smoothed):
     assert np.isnan(few[2:]).all()
 
 
-def test_block_elimination_matches_a_dense_solve():
+@pytest.mark.parametrize("sign", [1, -1])  # without curvature there is no band to factorise
+def test_block_elimination_matches_a_dense_solve(sign):
     rng = np.random.default_rng(0)
     num_bins, size = 4, 3
     lower = rng.standard_normal((1, num_bins - 1, size, size))
-    diagonal = np.tile(12.0 * np.eye(size), (1, num_bins, 1, 1))
+    diagonal = np.tile(sign * 12.0 * np.eye(size), (1, num_bins, 1, 1))
     right = rng.standard_normal((1, num_bins, size))
     dense = np.zeros((num_bins * size, num_bins * size))
     for t in range(num_bins):
@@ -149,6 +150,25 @@ def test_block_elimination_matches_a_dense_solve():
             dense[here, before], dense[before, here] = lower[0, t - 1], lower[0, t - 1].T
     expected = np.linalg.solve(dense, right.reshape(-1)).reshape(right.shape)
     np.testing.assert_allclose(latent_smoother._solve_tridiagonal(diagonal, lower, right), expected, atol=1e-12)
+
+
+def test_trajectories_are_solved_apart():
+    rng = np.random.default_rng(1)
+    right, lower = rng.standard_normal((3, 5, 2)), rng.standard_normal((3, 4, 2, 2))
+    diagonal = np.broadcast_to(8.0 * np.eye(2) + 1.0, (3, 5, 2, 2))
+    together = latent_smoother._solve_tridiagonal(diagonal, lower, right)
+    for own in (slice(number, number + 1) for number in range(3)):
+        alone = latent_smoother._solve_tridiagonal(diagonal[own], lower[own], right[own])
+        np.testing.assert_array_equal(together[own], alone)
+
+
+def test_the_hessian_holds_the_whole_product_of_jacobians(session):
+    truth = synthetic.truth_of(session)
+    precision = np.linspace(1.0, 2.0, len(truth.start_mean))
+    jacobians = latent_smoother._true_jacobians(truth, truth.latents[:2, :-1])
+    given = (truth, None, None, None, precision, truth.num_shared)
+    found = latent_smoother._Posterior(*given)._squares(jacobians)
+    np.testing.assert_allclose(found, np.einsum("btki,k,btkj->btij", jacobians, precision, jacobians), atol=1e-12)
 
 
 def test_the_gradient_is_that_of_the_log_density(session, counts):
@@ -162,6 +182,7 @@ def test_the_gradient_is_that_of_the_log_density(session, counts):
         lambda states: latent_smoother._true_mean(truth, states),
         lambda states: latent_smoother._true_jacobians(truth, states),
         noise_std**-2,
+        truth.num_shared,
     )
     states = truth.latents[session.trials_of(TEST)[:1]]
     gradient = posterior.quadratic(spikes.seen_from(states), posterior.dynamics(states[:, :-1]))[2]
