@@ -7,11 +7,11 @@
 source    Zhang et al. 2024 with a Gaussian likelihood in the place of the Poisson one
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
 time      40 s for the whole command on the sessions below, training 19 of them
-scores    two made-up sessions of 40 and 50 cells (`low_rank` of tests/evals/traces_test.py: four
-          latents, as much noise as signal), test trials, R2 mean over cells: co-smoothing 0.364,
-          forward 0.137, inter-region 0.363, intra-region 0.346; ridge 0.367, 0.334 and 0.325
-          without forward, autoregression 0.058 there (size=tiny, seed 0, commit c1686c7,
-          2026-11-29); of recordings nothing is measured yet
+scores    two made-up sessions of 40 and 50 cells (experiments/traces: four latents, as much noise
+          as signal), test trials, R2 mean over cells: co-smoothing 0.365, forward 0.143,
+          inter-region 0.364, intra-region 0.346; ridge 0.367, 0.335 and 0.325 without forward,
+          autoregression 0.058 there (size=tiny, seed 0, commit 5f484f4, 2026-12-01); of recordings
+          nothing is measured yet
 """
 
 import importlib.util

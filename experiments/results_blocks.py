@@ -18,6 +18,8 @@ from neurojax.scores.intervals import t_interval
 
 HERE = Path(__file__).resolve().parent
 MISSING = "not in the file"
+BY_TRIAL = "by trial, at random"
+BLOCKS_OF_ALLEN = "blocks of 11 s, as the recordings come"
 TASKS = tuple(TASK_LABELS)
 UNKNOWN_TRUTH = "not known: real recordings do not tell their rates"
 
@@ -94,12 +96,12 @@ def joined(records: Sequence[Mapping[str, Any]], cost: str = "cpu_s") -> dict[st
 def mixture() -> Iterator[Block]:
     """Model, stack, and both together."""
     titles = {
-        "mice": ("Nine sessions of three mice, 20 ms", MISSING),
+        "mice": ("Nine sessions of three mice, 20 ms", BY_TRIAL),
         "mice_in_blocks": ("Nine sessions of three mice, 20 ms", "blocks of 120 s"),
-        "held_back": ("Eight mice held back, 250 ms", MISSING),
+        "held_back": ("Eight mice held back, 250 ms", BLOCKS_OF_ALLEN),
         "monkey_1": ("A monkey, first day, 100 ms", MISSING),
         "monkey_2": ("A monkey, second day, 100 ms", MISSING),
-        "made_up": ("Four synthetic animals, 20 ms", MISSING),
+        "made_up": ("Four synthetic animals, 20 ms", BY_TRIAL),
     }
     for part, record in read("mixture/results.json").items():
         title, split = titles.get(part, (part, MISSING))
@@ -136,7 +138,7 @@ def real_sessions() -> Iterator[Block]:
     yield Block(
         "Nine sessions of three mice, 20 ms",
         f"an earlier recipe, {models['mtm']['step']} steps",
-        f"{protocol_of(TASKS)}; split: {MISSING}",
+        f"{protocol_of(TASKS)}; split: {BY_TRIAL}",
         "pooled bits/spike on test trials",
         f"{len(found['mtm'])} sessions (t)",
         [TASK_LABELS[task] for task in TASKS],
@@ -162,7 +164,7 @@ def new_animal() -> Iterator[Block]:
         yield Block(
             f"{titles.get(part, part)}, a new animal with 20 % of its trials",
             "`mtm.py`, pretrained on the other animals",
-            f"{protocol_of(TASKS)}; split: {MISSING}",
+            f"{protocol_of(TASKS)}; split: {BY_TRIAL}",
             "pooled bits/spike on test trials",
             f"{len(sessions)} sessions (t)",
             [TASK_LABELS[task] for task in TASKS],
@@ -171,6 +173,13 @@ def new_animal() -> Iterator[Block]:
             joined(own),
             "new_animal",
         )
+
+
+def split_of(name: str) -> str:
+    """How the sets of the yardstick are split."""
+    if name.startswith("mice, blocks"):
+        return "blocks of 120 s"
+    return {"mice": BY_TRIAL, "synt": BY_TRIAL, "alle": BLOCKS_OF_ALLEN}.get(name[:4], MISSING)
 
 
 def yardstick() -> Iterator[Block]:
@@ -186,7 +195,7 @@ def yardstick() -> Iterator[Block]:
         yield Block(
             f"Linear models: {name} ({len(own)} session{'s' * (len(own) > 1)})",
             "no model",
-            f"{protocol_of(tasks)}; split: {MISSING}",
+            f"{protocol_of(tasks)}; split: {split_of(name)}",
             "pooled bits/spike on test trials",
             f"{len(own)} sessions (t)" if len(own) > 1 else "one session, none stored",
             [TASK_LABELS[task] for task in tasks],
@@ -241,33 +250,58 @@ def gestures() -> Iterator[Block]:
     )
 
 
+READ_OUT = {
+    "chewie": "A macaque's hand, two days",
+    "chewie_models": "A macaque's hand, two days",
+    "mice": "Nine sessions of three mice",
+    "probe": "read out of frozen latents",
+    "finetune": "everything trained on the behaviour",
+    "both": "latents and spikes together",
+    "blocks": "folds by blocks of time",
+    "mtm": "the paper's read-out of rates",
+    "ndt2": "NDT2",
+    "poyo": "POYO-style",
+}
+
+
 def decoding() -> Iterator[Block]:
-    """Behaviour from latents and from spikes; of several seeds the first is shown, and so named."""
-    titles = {"chewie": "A macaque's hand, two days", "mice": "Nine sessions of three mice"}
-    for part, record in read("decoding/results.json").items():
+    """Behaviour from latents and from spikes; of several folds, each with a model of its own, their mean."""
+    content = read("decoding/results.json")
+    for part, record in content.items():
         if part == "command":
             continue
-        for name, reports in record["reports"].items():
-            report = reports[0] if isinstance(reports, list) else reports
+        for name, found in record["reports"].items():
+            reports = found if isinstance(found, list) else [found]
+            report = reports[0]
             score = "r2" if report["kind"] == "per_bin" else "balanced_accuracy"
-            means = report["mean"]
-            rows = [(key, [with_ends(means[key], score)]) for key in means if key != "model"]
-            rows.append(("model", [with_ends(means["model"], score)]))
-            has_sessions = f"{score}_ci95_sessions" in means["model"]
+            # Other models were trained on the folds of the first part, whose bars are theirs.
+            bars = content["chewie"]["reports"]["velocity"] if part == "chewie_models" else reports
+            rows = [(key, [_of_folds(bars, key, score)]) for key in bars[0]["mean"] if key != "model"]
+            rows.append(("model", [_of_folds(reports, "model", score)]))
+            has_sessions = f"{score}_ci95_sessions" in report["mean"]["model"]
             over = "sessions (t)" if has_sessions else "test trials of these sessions"
-            seeds = f", the first of {len(reports)} seeds" if isinstance(reports, list) else ""
+            target = report["target"].replace("_", " ")
+            shown = ", ".join([target, *(READ_OUT[one] for one in name.split(", ") if one in READ_OUT)])
             yield Block(
-                f"{titles.get(part, part)}: {name.replace('_', ' ')}",
-                f"latents of a frozen model, seed {report['seed']}{seeds}",
+                f"{READ_OUT[part]}: {shown}",
+                f"latents of a frozen model, seed {report['seed']}"
+                if report["method"] == "probe"
+                else f"a model trained on the behaviour, seed {report['seed']}",
                 f"`decode --protocol={report['protocol']}`, folds by {report['fold_by']}",
                 "R2" if score == "r2" else "balanced accuracy",
-                over,
-                [name.split(",")[0].replace("_", " ")],
+                f"{len(reports)} folds, each with a model of its own (t)" if len(reports) > 1 else over,
+                [target],
                 rows,
                 "1 by definition; what the behaviour allows is not known",
                 record,
                 "decoding",
             )
+
+
+def _of_folds(reports: Sequence[Mapping[str, Any]], name: str, score: str) -> str:
+    """Of one report its mean with an interval, of several their mean with one over them."""
+    found = [report["mean"][name] for report in reports]
+    return with_ends(found[0], score) if len(found) == 1 else over_sessions([one[score] for one in found])
 
 
 def syllables() -> Iterator[Block]:

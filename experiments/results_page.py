@@ -8,6 +8,7 @@ from typing import Any
 
 import results_fmri
 import results_joint
+import results_mtm
 import results_speech
 import results_twins
 import results_zoo
@@ -133,6 +134,7 @@ def page() -> str:
     """The content of RESULTS.md."""
     sources = (
         SOURCES
+        | results_mtm.SOURCES
         | results_zoo.SOURCES
         | results_speech.SOURCES
         | results_fmri.SOURCES

@@ -12,6 +12,13 @@ PARTS = {
     "P300 subject1, runs": "rare or frequent, runs",
 }
 
+WORDS = {
+    "power": "bar: log power at some frequencies",
+    "csp": "bar: spatial patterns of variance",
+    "riemann": "bar: Riemannian geometry",
+    "evoked": "bar: short means of the response",
+}
+
 
 def speech() -> Iterator[Block]:
     """Sentences from made-up EEG beside the best reader."""
@@ -51,7 +58,7 @@ def headset() -> Iterator[Block]:
     rows = [("floor: chance", ["0.500"] * len(PARTS))]
     for method in (*methods, "model"):
         cells = [with_ends(found[name][method], "mean_of_parts") if method in found[name] else "" for name in PARTS]
-        rows.append((method if method == "model" else f"floor: {method}", cells))
+        rows.append((method if method == "model" else WORDS.get(method, f"bar: {method}"), cells))
     waves = json.loads((HERE / "eeg_real" / "eegnet.json").read_text())
     for network in ("eegnet", "eegnet_conformer"):
         own = waves.get(network, {})

@@ -6,7 +6,18 @@ from typing import Any
 import numpy as np
 
 from neurojax.evals.tables import TASK_LABELS
-from results_blocks import MISSING, TASKS, UNKNOWN_TRUTH, Block, joined, over_sessions, protocol_of, read
+from results_blocks import (
+    BLOCKS_OF_ALLEN,
+    BY_TRIAL,
+    MISSING,
+    TASKS,
+    UNKNOWN_TRUTH,
+    Block,
+    joined,
+    over_sessions,
+    protocol_of,
+    read,
+)
 
 TITLES = {
     "synthetic": "Four synthetic animals, 20 ms",
@@ -15,6 +26,8 @@ TITLES = {
     "monkeys": "A monkey, two days, 100 ms",
     "monkeys_passes": "A monkey, two days, 100 ms, at most 100 passes over the trials",
 }
+
+SPLITS = {"synthetic": BY_TRIAL, "steinmetz": BY_TRIAL, "allen": BLOCKS_OF_ALLEN}
 
 
 def zoo() -> Iterator[Block]:
@@ -29,7 +42,7 @@ def zoo() -> Iterator[Block]:
         yield Block(
             f"{TITLES[part]}: models at equal parameters and time",
             f"{len(names)} models of as many shared parameters and as much CPU time, seed {', '.join(seeds)}",
-            f"{protocol_of(TASKS)}; split: {MISSING}",
+            f"{protocol_of(TASKS)}; split: {SPLITS.get(part, MISSING)}",
             "pooled bits/spike on test trials",
             f"{len(by_session(runs, names[0], 'model', TASKS[0]))} sessions (t)",
             [TASK_LABELS[task] for task in TASKS],

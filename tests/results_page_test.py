@@ -88,3 +88,50 @@ def test_a_network_that_finds_the_order_of_electrodes_is_shown_as_worn_too(made,
     text = made.as_markdown(next(results_blocks.gestures()))
     assert "the bars read everybody as worn" in text
     assert "| **model** | 0.900 |\n| **model, electrodes as worn, as the bars read them** | 0.800 |" in text
+
+
+def test_of_several_folds_their_mean_is_shown_and_other_models_stand_beside_the_bars_of_these_folds(
+    made, monkeypatch, tmp_path
+):
+    import results_blocks
+
+    def folds(**values):
+        facts = {"target": "velocity", "kind": "per_bin", "method": "probe", "protocol": "split", "fold_by": "trial"}
+        means = [{name: {"r2": pair[fold]} for name, pair in values.items()} for fold in range(2)]
+        return [facts | {"seed": 0, "mean": mean} for mean in means]
+
+    content = {
+        "chewie": {"reports": {"velocity": folds(model=(0.8, 0.9), gru=(0.7, 0.9))}},
+        "chewie_models": {"reports": {"ndt2, probe": folds(model=(0.5, 0.7))}},
+    }
+    (tmp_path / "decoding").mkdir()
+    (tmp_path / "decoding" / "results.json").write_text(json.dumps(content))
+    monkeypatch.setattr(results_blocks, "HERE", tmp_path)
+    _, other = [made.as_markdown(block) for block in results_blocks.decoding()]
+    assert "### A macaque's hand, two days: velocity, NDT2, read out of frozen latents" in other
+    assert "|  | velocity |" in other and "2 folds, each with a model of its own (t)" in other
+    assert "| bar: GRU trained on the behaviour itself | 0.800 ± 1.271 |" in other  # t(0.975, 1 df) x 0.1
+    assert "| **model** | 0.600 ± 1.271 |" in other
+
+
+def test_scores_of_the_papers_tables_are_means_over_sessions_and_say_what_was_trained_before(
+    made, monkeypatch, tmp_path
+):
+    import results_blocks
+    import results_mtm
+
+    def entry(*scores, **more):
+        def of(value):
+            return {"pooled": dict.fromkeys(results_blocks.TASKS, value)}
+
+        sessions = {str(n): {"model": of(one), "stack": of(0.5), "train_mean": of(0.0)} for n, one in enumerate(scores)}
+        return {"step": 7, "seed": 0, "sessions": sessions, "commit": "0123abc", "cpu_s": 3.0, **more}
+
+    runs = {"synthetic/mtm/10": entry(0.4, 0.6), "synthetic/mtm/0": entry(0.1, 0.3, trained_at="4567def")}
+    for folder in ("mtm_table3", "mtm_scaling"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "results.json").write_text(json.dumps({"runs": runs}))
+    monkeypatch.setattr(results_blocks, "HERE", tmp_path)
+    text = made.as_markdown(next(results_mtm.new_animals()))
+    assert text.index("| MtM, alone | 0.200 ± 1.271") < text.index("| MtM, after 10 others | 0.500 ± 1.271")
+    assert "1 of 2 were trained at 4567def, which is not in the cost" in text and "Cost: 6 s CPU" in text
