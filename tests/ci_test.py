@@ -63,6 +63,61 @@ def test_ci_stops_without_a_line(tmp_path, text, missing):
     assert done.returncode != 0 and missing in done.stderr
 
 
+STUB_PYTHON = """#!/usr/bin/env bash
+case "$1 $2" in
+"-c "*) echo MINOR ;;
+"-m venv")
+    mkdir -p "$3/bin"
+    echo "export PATH=$3/bin:\\$PATH" >"$3/bin/activate"
+    for name in python pip ruff neurojax; do printf '#!/bin/sh\\ncat >/dev/null\\n' >"$3/bin/$name"; done
+    printf '#!/bin/sh\\necho MINOR "$@" >>"$ASKED"\\ncase "MINOR $*" in $FAILS) exit 1;; esac\\n' >"$3/bin/pytest"
+    chmod +x "$3"/bin/* ;;
+esac
+"""
+
+
+def gate(folder: Path, *options: str, fails: str = "nothing") -> tuple[int, list[list[str]]]:
+    """(exit code, what pytest was asked: minor version of Python, arguments) of .ci/run, all programs stubs."""
+    for name in (".ci", "bin", "neurojax"):
+        (folder / name).mkdir(parents=True)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-config.yaml", ".ci/run"):
+        shutil.copy(CHECKOUT / name, folder / name)
+    scripts = {".ci/wheel": "#!/bin/sh\n"}
+    scripts |= {f"bin/python3.{minor}": STUB_PYTHON.replace("MINOR", str(minor)) for minor in (11, 14)}
+    for name, text in scripts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    (folder / "bin" / "python3").symlink_to("python3.11")
+    asked = folder / "asked"
+    env = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "ASKED": str(asked), "FAILS": fails, "TMPDIR": str(folder)}
+    command = ["bash", str(folder / ".ci" / "run"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL, timeout=60)
+    assert asked.exists(), done.stdout + done.stderr
+    return done.returncode, [line.split() for line in asked.read_text().splitlines()]
+
+
+def test_ci_runs_each_file_once_on_each_python_and_the_newest_a_share_of_the_cases(tmp_path):
+    status, calls = gate(tmp_path / "some")
+    assert status == 0
+    assert [call[:2] for call in calls if "slow" in call] == [["11", "-q"]]  # the sample
+    of_parts = [call for call in calls if "slow" not in call]
+    for minor, options in (("11", []), ("14", ["--cases=0:4"])):
+        parts = [call[2:] for call in of_parts if call[0] == minor]
+        assert all([word for word in part if word.startswith("--cases")] == options for part in parts)
+        named = sorted(path for part in parts for path in part if path.startswith("tests/"))
+        (rest,) = [part for part in parts if not any(path.startswith("tests/") for path in part)]
+        assert named == sorted(path.removeprefix("--ignore=") for path in rest if path.startswith("--ignore="))
+        assert all((CHECKOUT / path).exists() for path in named) and len(set(named)) == len(named) > 5
+    status, calls = gate(tmp_path / "all", "--all")
+    assert status == 0 and not any("--cases" in word for call in calls for word in call)
+
+
+@pytest.mark.parametrize("fails", ["11 -q tests/train*", "14 * tests/train*", "14*--ignore=*", "11*slow*"])
+def test_ci_fails_where_any_part_does(tmp_path, fails):
+    status, calls = gate(tmp_path / "run", fails=fails)
+    assert status != 0 and {call[0] for call in calls} == {"11", "14"}
+
+
 def test_bounds_are_lower_bounds():
     odd = [line for line in requirements() if not re.fullmatch(r"[\w-]+(\[\w+\])?(>=[\d.]+)?", line)]
     assert odd == []
