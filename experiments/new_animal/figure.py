@@ -59,6 +59,19 @@ def linear_of(found: dict, part: str) -> list[str]:
     ]
 
 
+def observed(results: list[dict]) -> dict[str, float]:
+    """What expected.json names: what fine-tuning is ahead of with a fifth of the trials, mean over sessions."""
+    found, told = values(results), {}
+    for part in ("synthetic", "mice"):
+        for task, words in TASKS.items():
+            for other in ("single", "stack"):
+                pairs = paired(found[part, task, 0.2], "fine-tuned", other)
+                told[f"{part}, 20 % of the trials: fine-tuned minus {other}, {words}, bits/spike"] = float(
+                    np.mean(np.subtract(*pairs))
+                )
+    return told
+
+
 def cell(numbers: list[float]) -> str:
     return "{:.3f} +- {:.3f}".format(*mean_and_half_width(numbers)) if numbers else "-"
 

@@ -12,7 +12,8 @@ from neurojax.main import main
 from neurojax.report import expected
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-NOT_MET = {"data_throughput", "larger_than_memory", "mindeye", "model_zoo", "twin"}  # their READMEs say why
+# Their READMEs say why.
+NOT_MET = {"data_throughput", "hostile_files", "larger_than_memory", "mindeye", "model_zoo", "throughput", "twin"}
 
 
 @pytest.fixture
