@@ -91,7 +91,7 @@ def gate(folder: Path, *options: str, fails: str = "nothing") -> tuple[int, list
     asked = folder / "asked"
     env = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "ASKED": str(asked), "FAILS": fails, "TMPDIR": str(folder)}
     command = ["bash", str(folder / ".ci" / "run"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL, timeout=600)
     assert asked.exists(), done.stdout + done.stderr
     return done.returncode, [line.split() for line in asked.read_text().splitlines()]
 
