@@ -41,3 +41,11 @@ def test_what_asks_the_host_is_found(lowering):
         assert lowering.found_in(jax.jit(lambda value: value + 1).lower(1.0).as_text())["float64"] > 0
     with pytest.raises(ValueError, match="platform"):  # and such a program does not lower elsewhere
         jax.jit(asks).trace(1.0).lower(lowering_platforms=("tpu",))
+
+
+def test_a_step_and_a_prediction_compile_for_a_tpu_that_is_not_there(lowering):
+    pytest.importorskip("libtpu", reason='libtpu is not installed: pip install "jax[tpu]"')
+    path = next(path for path in CONFIGS if path.stem == "emg")
+    found = lowering.compiled(path, lowering.tpu())
+    assert found.keys() == {"train", "predict"}
+    assert found["train"]["flops"] > found["predict"]["flops"] > 0 and found["train"]["arguments_bytes"] > 0
