@@ -182,6 +182,8 @@ def _blaming(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except MemoryError:
+        raise  # which is no fault of the file
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path} cannot be read as EDF or BDF ({reason})") from None

@@ -11,6 +11,7 @@ animal).
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
@@ -245,11 +246,16 @@ def truth_of(session: Session) -> SyntheticTruth:
         sound
         and spec.min_units <= session.num_units <= spec.max_units < 2**17
         and spec.num_trials == session.num_trials
+        and math.isclose(spec.bin_size_s, session.bin_size_s)
         and (session.trial_num_bins == spec.num_bins).all(),
         complaint,
     )
-    truth = make_truth(spec, *numbers)
-    require(np.array_equal(truth.region, session.region), complaint)
+    with np.errstate(all="ignore"):  # a spread of 1,000 is no rate
+        truth = make_truth(spec, *numbers)
+    require(
+        np.array_equal(truth.region, session.region) and np.isfinite(truth.log_offset).all(),
+        complaint,
+    )
     return truth
 
 

@@ -8,7 +8,8 @@ from neurojax.data.synthetic import latent_dynamics
 from neurojax.errors import require
 
 DYNAMICS = ("lorenz", "switching")
-_MOST = 1e9
+_MOST = 1e6
+_MOST_LORENZ_A_BIN = 10.0  # time units, of 200 steps of the integrator
 _POSITIVE = (
     "bin_size_s",
     "mean_rate_hz",
@@ -124,10 +125,17 @@ class SyntheticSpec:
             f"region_turns_hz is {self.region_turns_hz} and switching_turns_hz "
             f"{self.switching_turns_hz}; expected a range, low to high, and one or more numbers",
         )
-        numbers = [one for one in dataclasses.astuple(self) if isinstance(one, (int, float))]
+        told = dataclasses.astuple(self)
+        several = [one for value in told if isinstance(value, tuple) for one in value]
+        numbers = [one for one in (*told, *several) if isinstance(one, (int, float))]
         require(
             max(map(abs, numbers)) <= _MOST,
             f"the largest number is {max(map(abs, numbers)):g}; expected at most {_MOST:g}",
+        )
+        require(
+            self.lorenz_speed_per_s * self.bin_size_s <= _MOST_LORENZ_A_BIN,
+            f"lorenz_speed_per_s {self.lorenz_speed_per_s:g} in bins of {self.bin_size_s:g} s is "
+            f"over {_MOST_LORENZ_A_BIN:g} time units a bin; give a lower speed or shorter bins",
         )
         for name in _POSITIVE:
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")

@@ -37,9 +37,10 @@ def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
     """Mixes what the parts predict.
 
     Args:
-        parts: name -> fits of that method.
+        parts: name -> fits of that method. One with a rate that is not finite is left out.
     """
-    fits = [(name, one) for name, several in parts.items() for one in several]
+    every = [(name, one) for name, several in parts.items() for one in several]
+    fits = [(name, one) for name, one in every if _is_finite(one)] or every
     # Around the train mean: with all weights at zero the stack is that mean, not a rate of one.
     log_mean = np.log(np.maximum(folds.mean, LEAST_RATE)).astype(np.float32)
 
@@ -68,6 +69,10 @@ def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
         for (name, one), a in zip(fits, weights, strict=True)
     ]
     return Fit(rates, {"offset": offset, "pull": None if np.isinf(pull) else pull, "parts": told})
+
+
+def _is_finite(part: Fit) -> bool:
+    return all(np.isfinite(part.rates[split]).all() for split in (VALIDATION, TEST))
 
 
 def average(

@@ -96,6 +96,9 @@ SMALL = animals.SyntheticSpec(
         {"spec": {"max_units": 200}},
         {"spec": {"start_spread": 10**400}}, {"spec": {"start_spread": 1e308}}, {"spec": {"region_turns_hz": [2.0]}},
         {"spec": {"region_turns_hz": []}}, {"spec": {"switching_turns_hz": []}}, {"spec": {"regions": ["b"]}},
+        {"spec": {"bin_size_s": 1e6}}, {"spec": {"lorenz_speed_per_s": 1e6}}, {"spec": {"bin_size_s": 0.05}},
+        {"spec": {"region_turns_hz": [-1.7e308, 1.7e308]}}, {"spec": {"switching_turns_hz": [1e308, -1e308]}},
+        {"spec": {"shared_std": 1e6}}, {"spec": {"gain_spread": 1e6}},
     ],
 )  # fmt: skip
 def test_an_animal_that_does_not_fit_what_it_says_of_itself_is_refused_in_words(changes):

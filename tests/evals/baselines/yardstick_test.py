@@ -259,6 +259,24 @@ def test_what_the_stack_says_of_a_validation_trial_does_not_depend_on_it():
     assert np.abs(after.rates[TEST] / before.rates[TEST] - 1).max() > 1e-6
 
 
+@pytest.mark.parametrize("split", [VALIDATION, TEST])
+def test_a_part_with_a_rate_that_is_no_number_is_left_out_of_the_stack(split):
+    session = session_of(latent_counts(num_trials=40))
+    folds = folds_module.make_folds(session, ("co_smoothing",))
+    rng = np.random.default_rng(0)
+
+    def part():
+        return folds_module.Fit({p: rng.gamma(4.0, 0.1, folds.parts[p].counts.shape) for p in (VALIDATION, TEST)}, {})
+
+    ridge, glm, broken = part(), part(), part()
+    broken.rates[split][0, 0, 0] = np.nan
+    with_it = stack.fit(folds, "co_smoothing", {"ridge": [ridge], "coupling": [broken], "poisson_glm": [glm]})
+    without = stack.fit(folds, "co_smoothing", {"ridge": [ridge], "poisson_glm": [glm]})
+    for one in (VALIDATION, TEST):
+        np.testing.assert_array_equal(with_it.rates[one], without.rates[one])
+    assert with_it.chosen == without.chosen
+
+
 @pytest.mark.parametrize("num_validation, silent", [(1, False), (2, False), (3, True)])
 def test_with_hardly_anything_to_choose_on_the_stack_is_near_its_parts(num_validation, silent):
     for seed in range(3):
