@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.batch import Batch
+from neurojax.data.draws import Chances
 from neurojax.data.observed import pattern_bins, worth_sorting
 from neurojax.data.region_names import one_spelling
 from neurojax.data.session import TRAIN, Session, names_a_region
@@ -138,9 +139,8 @@ class Layout:
 
 def units_digest(session: Session) -> str:
     """Hex digest of a session's unit names in order: who owns its rows."""
-    return hashlib.sha256("\n".join(str(name) for name in session.unit_id).encode()).hexdigest()[
-        :16
-    ]
+    names = "\n".join(str(name) for name in session.unit_id)
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
 def session_table(sessions: Sequence[Session]) -> list[dict[str, Any]]:
@@ -195,10 +195,9 @@ class Planner:
             limit = min(config.sessions_per_batch, len(members))
             groups = max(g for g in range(1, limit + 1) if config.trials_per_batch % g == 0)
             share = config.trials_per_batch // groups
-            self._buckets.append(
-                _Bucket(int(width), members, weight[members] / total[-1], groups, share)
-            )
-        self._bucket_probability = np.asarray(total) / np.sum(total)
+            chances = Chances.of(weight[members] / total[-1])
+            self._buckets.append(_Bucket(int(width), members, chances, groups, share))
+        self._chances = Chances.of(np.asarray(total) / np.sum(total))
 
     def shapes(self) -> list[tuple[int, int, int]]:
         """(G, b, N) of every bucket: what a run compiles."""
@@ -208,9 +207,9 @@ class Planner:
         """Sessions of batch `index`, all different, and their trials, different where possible."""
         # A counter-based generator keyed by (seed, index): batch i needs none of those before it.
         rng = np.random.Generator(np.random.Philox(key=[self._seed, index]))
-        bucket = self._buckets[rng.choice(len(self._buckets), p=self._bucket_probability)]
+        bucket = self._buckets[self._chances.draw(rng)]
         # Distinct sessions: of a row twice in one batch, only one of two updates would be kept.
-        chosen = rng.choice(bucket.members, bucket.groups, replace=False, p=bucket.probability)
+        chosen = bucket.members[bucket.chances.draw_distinct(rng, bucket.groups)]
         trial = np.empty((bucket.groups, bucket.share), np.int32)
         for group, session in enumerate(chosen):
             trials = self._trials[session]
@@ -226,7 +225,7 @@ class _Bucket(NamedTuple):
 
     width: int
     members: np.ndarray  # indices in the dataset
-    probability: np.ndarray  # float64 [members]
+    chances: Chances  # of the members
     groups: int
     share: int  # trials of each group
 

@@ -224,3 +224,26 @@ def test_as_many_trials_as_a_share_are_each_drawn_once():
     plans = [planner.plan(index).trial[0] for index in range(10)]
     assert all(sorted(trials) == list(range(6)) for trials in plans)
     assert len({trials.tobytes() for trials in plans}) > 5
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_plans_are_those_of_numpys_own_choice(groups):
+    """Sessions of most trials are drawn twice first: such a draw is made again, from what is left."""
+    sessions = [make(name, 6, num_trials=3 + 40 * (name == "a")) for name in "abcd"]
+    config = batching_config(sessions_per_batch=groups, trials_per_batch=4, bucket_units=8)
+    planner = Planner([*sessions, SESSIONS[2]], config, 5)
+    trials = [session.trials_of(TRAIN) for session in [*sessions, SESSIONS[2]]]
+    sizes = np.asarray([len(own) for own in trials], float)
+    for index in range(60):
+        rng = np.random.Generator(np.random.Philox(key=[5, index]))
+        buckets = [np.arange(4), np.array([4])]
+        weight = [sizes[bucket].sum() for bucket in buckets]
+        members = buckets[rng.choice(2, p=np.asarray(weight) / np.sum(weight))]
+        shared = min(groups, len(members))
+        chosen = rng.choice(members, shared, replace=False, p=sizes[members] / sizes[members].sum())
+        plan = planner.plan(index)
+        np.testing.assert_array_equal(plan.session, chosen)
+        for group, session in enumerate(chosen):
+            own, share = trials[session], 4 // shared
+            expected = own[rng.choice(len(own), share, replace=len(own) < share)]
+            np.testing.assert_array_equal(plan.trial[group], expected)
