@@ -21,7 +21,7 @@ from results_blocks import (
 
 TITLES = {
     "synthetic": "Four synthetic animals, 20 ms",
-    "steinmetz": "Nine sessions of three mice, 20 ms, the first of each mouse scored",
+    "steinmetz": "Nine sessions of three mice, 20 ms, sessions 1, 4 and 10 scored",
     "allen": "Eight mice, 250 ms",
     "monkeys": "A monkey, two days, 100 ms",
     "monkeys_passes": "A monkey, two days, 100 ms, at most 100 passes over the trials",
