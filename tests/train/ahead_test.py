@@ -32,7 +32,8 @@ def test_a_run_finds_its_programs_compiled_and_a_finished_one_asks_for_none(reci
     recipe = dataclasses.replace(recipe, num_steps=2)
     often = loop_config(log_every_steps=1, save_every_steps=2, validate_every_steps=1, num_threads=0, mesh_data=1)
     loop.train(recipe, source, often, tmp_path, {})
-    assert sorted(compiled) == [("jit(_sums)", True), ("jit(step_of)", True)]
+    assert sorted(name for name, _ in compiled) == ["jit(_sums)", "jit(step_of)"]
+    assert ("jit(step_of)", True) in compiled  # a validation may be asked for before its turn
     jax.clear_caches()
     loop.train(recipe, source, often, tmp_path, {}, log=lambda line: None)
     assert len(compiled) == 2
