@@ -7,11 +7,11 @@ size      tiny (first run, CPU)  small (9 short sessions, CPU)  base  paper (the
 preset    improved (what helped, see README)  faithful (the released recipe, two errors corrected)
 source    Zhang et al. 2024; NDT1: Ye and Pandarinath 2021
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      tiny: 109 s for the whole first command, training 21 s of it
+time      tiny: 107 s for the whole first command, 85 s the second time
           small, nine mouse sessions: 21 minutes, training 8 of them, with other work beside
 scores    test trials, pooled bits/spike (co-smoothing, forward, inter-region, intra-region):
-          tiny, synthetic animals: 1.019, 0.451, 0.967, 0.950;
-          linear stack 0.940, 0.301, 0.813, 0.784; together 1.036, 0.466, 0.967, 0.960
+          tiny, synthetic animals: 1.017, 0.440, 0.966, 0.947;
+          linear stack 0.940, 0.301, 0.813, 0.784; together 1.035, 0.457, 0.967, 0.958
           small, nine mouse sessions, one seed: 0.321, 0.168, 0.297, 0.257;
           linear stack 0.343, 0.179, 0.315, 0.267; together 0.355, 0.196, 0.332, 0.291
 """
