@@ -7,7 +7,7 @@ size      tiny (first run, CPU)  small (9 short sessions, CPU)  base  paper (the
 preset    improved (what helped, see README)  faithful (the released recipe, two errors corrected)
 source    Zhang et al. 2024; NDT1: Ye and Pandarinath 2021
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      tiny: 107 s for the whole first command, 85 s the second time
+time      tiny: 107 s for the whole first command on idle cores, 85 s the second time
           small, nine mouse sessions: 21 minutes, training 8 of them, with other work beside
 scores    test trials, pooled bits/spike (co-smoothing, forward, inter-region, intra-region):
           tiny, synthetic animals: 1.017, 0.440, 0.966, 0.947;

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -84,8 +85,10 @@ def finished(code: int) -> int:
     """The exit code, which nothing changes any more: a signal from here on is too late."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    if code in STOPPED:
-        # Threads of XLA may still compute on what the end of the interpreter would take from them.
+    compiling = any(thread.name.startswith("compiling") for thread in threading.enumerate())
+    if code in STOPPED or code and compiling:
+        # Threads of XLA may still compute on what the end of the interpreter would take from them;
+        # and what is compiled for a run that was refused is not waited for.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

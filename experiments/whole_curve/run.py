@@ -5,7 +5,7 @@
 `configs/mtm.py:size=tiny` on its synthetic animals. Both schedules are made of the config's own entries: a rate that
 stays at its peak is `final_divisor = 1 / initial_divisor`, and a branch from step s to step L is a run of L steps whose
 peak lies at s (`warmup_share = s / L`), begun from the checkpoint of step s, moments and all. What results.json has is
-skipped; an interrupted training goes on.
+skipped; an interrupted training goes on, its CPU seconds counted from its last start (no stored one was interrupted).
 """
 
 import argparse
@@ -72,6 +72,10 @@ def branch(length: int) -> dict[str, Any]:
 def begin_at(folder: Path, base: Path, step: int) -> None:
     """Gives a new folder the checkpoint of one step of a run; one that has it stays as it is."""
     there = folder / "checkpoints" / str(step)
+    if not (base / "checkpoints" / str(step)).exists():
+        raise SystemExit(
+            f"{base} has no checkpoint of step {step}; take 'constant' out of results.json to train it again"
+        )
     if not there.exists():
         shutil.copytree(base / "checkpoints" / str(step), there.with_suffix(".copying"), dirs_exist_ok=True)
         there.with_suffix(".copying").rename(there)

@@ -178,7 +178,9 @@ class Planner:
         self._seed = seed
         self._trials = [session.trials_of(split) for session in sessions]
         sizes = np.asarray([len(trials) for trials in self._trials], float)
-        weight = np.where(sizes > 0, np.maximum(sizes, 1) ** (1 / config.session_temperature), 0)
+        with np.errstate(over="ignore"):
+            powers = np.maximum(sizes, 1) ** (1 / config.session_temperature)
+        weight = np.where(sizes > 0, powers, 0)
         weight = weight if only is None else np.where(only, weight, 0)
         require(
             weight.sum(),
@@ -195,7 +197,15 @@ class Planner:
             limit = min(config.sessions_per_batch, len(members))
             groups = max(g for g in range(1, limit + 1) if config.trials_per_batch % g == 0)
             share = config.trials_per_batch // groups
-            chances = Chances.of(weight[members] / total[-1])
+            with np.errstate(all="ignore"):
+                probability = weight[members] / total[-1]
+            # Distinct sessions could not be drawn of chances that are lost to rounding.
+            require(
+                np.isfinite(total[-1]) and np.count_nonzero(probability) >= groups,
+                f"data.session_temperature={config.session_temperature:g} gives chances of "
+                "sessions beyond floating point; expected about 0.1 to 10",
+            )
+            chances = Chances.of(probability)
             self._buckets.append(_Bucket(int(width), members, chances, groups, share))
         self._chances = Chances.of(np.asarray(total) / np.sum(total))
 

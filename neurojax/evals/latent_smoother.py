@@ -242,9 +242,10 @@ def _solve_tridiagonal(diagonal: np.ndarray, lower: np.ndarray, right: np.ndarra
         bands[:, :-1, column, size - column : 2 * size - column] = lower[..., column]
     columns, targets = bands.reshape(-1, 2 * size).T, right.reshape(-1, 1)
     _, solution, failed = lapack.dpbsv(columns, targets, lower=1, overwrite_ab=1)
-    if not failed:
+    if not failed and np.isfinite(solution).all():
         return solution.reshape(right.shape)
-    # Some trajectory has lost its curvature to rounding; the others are not to lose theirs.
+    # Some trajectory has lost its curvature to rounding, or is no number; the others are not to
+    # lose theirs.
     _, gains, partial = _eliminate(diagonal, lower, right)
     solution = [partial[-1]]
     for gain, now in zip(gains[::-1], partial[-2::-1], strict=True):

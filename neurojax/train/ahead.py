@@ -9,14 +9,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
+NAME = "compiling"  # of the thread
+
 
 @contextlib.contextmanager
 def compiled(*programs: Callable[[], Any]) -> Iterator[None]:
     """Calls `programs`, each of which compiles one, in turn on a thread. The block ends when the
-    first has; the others go on meanwhile, at the latest until the interpreter ends."""
+    first has; the others go on meanwhile, at the latest until the interpreter ends. Where the block
+    raises, nothing more is begun."""
     # XLA compiles without the interpreter's lock, most of the time on one core.
-    pool = ThreadPoolExecutor(1, "compiling")
+    pool = ThreadPoolExecutor(1, NAME)
     begun = [pool.submit(one) for one in programs]
     pool.shutdown(wait=False)
-    yield
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
     wait(begun[:1])

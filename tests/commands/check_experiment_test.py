@@ -13,7 +13,9 @@ from neurojax.report import expected
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Their READMEs say why.
-NOT_MET = {"data_throughput", "hostile_files", "larger_than_memory", "mindeye", "model_zoo", "throughput", "twin"}
+NOT_MET = {"data_throughput", "hostile_files", "larger_than_memory", "mindeye", "model_zoo", "throughput", "twin",
+    "whole_curve",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -247,3 +247,14 @@ def test_plans_are_those_of_numpys_own_choice(groups):
             own, share = trials[session], 4 // shared
             expected = own[rng.choice(len(own), share, replace=len(own) < share)]
             np.testing.assert_array_equal(plan.trial[group], expected)
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.01])
+def test_chances_beyond_floating_point_are_refused(temperature):
+    """One session twice in a batch would lose one of its two updates."""
+    sessions = [make("a", 5, 40), make("b", 5, 20), make("c", 5, 60)]
+    config = batching_config(
+        sessions_per_batch=3, trials_per_batch=3, bucket_units=8, session_temperature=temperature * 0.5
+    )
+    with pytest.raises(InputError, match="session_temperature"):
+        Planner(sessions, config, 0)

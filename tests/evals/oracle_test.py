@@ -160,6 +160,9 @@ def test_trajectories_are_solved_apart():
     for own in (slice(number, number + 1) for number in range(3)):
         alone = latent_smoother._solve_tridiagonal(diagonal[own], lower[own], right[own])
         np.testing.assert_array_equal(together[own], alone)
+    right[0, 2] = np.nan
+    spoilt = latent_smoother._solve_tridiagonal(diagonal, lower, right)
+    np.testing.assert_allclose(spoilt[1:], together[1:], rtol=1e-10)
 
 
 def test_the_hessian_holds_the_whole_product_of_jacobians(session):

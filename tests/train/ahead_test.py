@@ -2,10 +2,12 @@
 
 import dataclasses
 import threading
+import time
 
 import jax
 import pytest
 
+from neurojax.errors import InputError
 from neurojax.train import ahead, loop
 from tests.configs_for_tests import loop_config
 
@@ -39,6 +41,19 @@ def test_a_run_finds_its_programs_compiled_and_a_finished_one_asks_for_none(reci
     assert len(compiled) == 2
 
 
-def test_a_program_that_does_not_compile_is_told_of_where_it_is_called():
-    with ahead.compiled(lambda: 1 / 0):
+def test_the_block_ends_when_the_first_is_compiled_and_not_by_what_does_not_compile():
+    done = []
+    with ahead.compiled(lambda: (time.sleep(0.1), done.append(1)), lambda: 1 / 0):
         pass
+    assert done
+
+
+def test_after_a_refusal_nothing_more_is_compiled():
+    ran, started = [], threading.Event()
+    with pytest.raises(InputError), ahead.compiled(lambda: (started.set(), time.sleep(0.2)), lambda: ran.append(1)):
+        started.wait()
+        raise InputError("no")
+    for thread in threading.enumerate():
+        if thread.name.startswith(ahead.NAME):
+            thread.join()
+    assert not ran

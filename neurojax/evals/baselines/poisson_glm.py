@@ -121,8 +121,11 @@ def _cut(of_components, constant, number, rotation):
     """Weights [1 + p, n] that a fit of `number` components starts from: those on more of them,
     [blocks x more, n], without the last, and the intercepts [n]."""
     num_blocks = max(len(rotation) // max(number, 1), 1)
-    kept = of_components.reshape(num_blocks, -1, len(constant))[:, :number]
-    return np.concatenate([constant[None], rotation.T @ kept.reshape(-1, len(constant))])
+    more = len(of_components) // num_blocks  # written out: nothing may be scored, n = 0
+    kept = of_components.reshape(num_blocks, more, len(constant))[:, :number]
+    return np.concatenate(
+        [constant[None], rotation.T @ kept.reshape(rotation.shape[0], len(constant))]
+    )
 
 
 def _on_units(activity, groups, bases, found):
