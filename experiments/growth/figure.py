@@ -17,6 +17,7 @@ AXES = {
     "units": "units of a session",
     "bins": "bins of a trial",
     "trials": "trials of a session",
+    "processes": "processes (CPU seconds of all)",
 }
 SERIES = {  # key of a row -> (label, colour)
     "step_s": ("training step", style.BLUE),
@@ -60,7 +61,7 @@ def observed(results: dict) -> dict[str, float]:
 
 def draw(results: dict) -> bytes:
     """Above seconds of the parts along each axis, below memory."""
-    figure, axes = style.new_figure(12.5, 6.4, 2, len(AXES))
+    figure, axes = style.new_figure(15.0, 6.4, 2, len(AXES))
     rows = results["rows"]
     for column, (axis, words) in enumerate(AXES.items()):
         upper, lower = axes[0][column], axes[1][column]
@@ -75,6 +76,7 @@ def draw(results: dict) -> bytes:
             if len(sizes) > 1:
                 shown = f"step{of_model}: {exponent(sizes, found):.2f}"
                 lower.plot(sizes, found, line, color=style.GREY if of_model else style.BLACK, label=shown, markersize=4)
+        lower.set_visible(bool(lower.lines))  # of several processes only time is known
         for part, what in ((upper, "CPU seconds"), (lower, "memory (MB, estimated)")):
             part.set(xscale="log", yscale="log")
             style.finish(part, words, what if column == 0 else "")

@@ -43,7 +43,7 @@ ROOT = HERE.parent.parent
 MODELS = {"attention": "configs/mtm.py:size=tiny", "state spaces": "configs/ssm.py:size=tiny"}
 SMALL = {"sessions": 1, "units": 16, "bins": 40, "trials": 20}
 POINTS = {
-    ("sessions", "attention"): (16, 4000),
+    ("sessions", "attention"): (1, 16, 250, 4000),
     ("units", "attention"): (100, 1000, 5000),
     ("bins", "attention"): (160, 640, 2560, 20_000),
     ("bins", "state spaces"): (160, 640, 2560, 20_000),
