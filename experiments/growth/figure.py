@@ -81,7 +81,8 @@ def draw(results: dict) -> bytes:
             part.set(xscale="log", yscale="log")
             style.finish(part, words, what if column == 0 else "")
             part.set_ylim(top=part.get_ylim()[1] * 100)  # the legend above the lines
-            part.legend(loc="upper left", title="fitted exponents", fontsize=7, title_fontsize=7)
+            if part.lines:
+                part.legend(loc="upper left", title="fitted exponents", fontsize=7, title_fontsize=7)
     return style.png_bytes(figure)
 
 

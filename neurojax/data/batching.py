@@ -178,10 +178,9 @@ class Planner:
         self._seed = seed
         self._trials = [session.trials_of(split) for session in sessions]
         sizes = np.asarray([len(trials) for trials in self._trials], float)
-        with np.errstate(over="ignore"):
-            powers = np.maximum(sizes, 1) ** (1 / config.session_temperature)
-        weight = np.where(sizes > 0, powers, 0)
-        weight = weight if only is None else np.where(only, weight, 0)
+        with np.errstate(over="ignore"):  # refused below
+            powers = sizes ** (1 / config.session_temperature)
+        weight = np.where((sizes > 0) & (True if only is None else only), powers, 0)
         require(
             weight.sum(),
             "no session has a training trial; expected split 0 somewhere; convert with a split",
@@ -189,23 +188,16 @@ class Planner:
         widths = np.asarray(
             [padded_width(session.num_units, config.bucket_units) for session in sessions]
         )
-        self._buckets = []
-        total = []
+        self._buckets, total = [], []
         for width in np.unique(widths[weight > 0]):
             members = np.flatnonzero((widths == width) & (weight > 0))
             total.append(weight[members].sum())
             limit = min(config.sessions_per_batch, len(members))
             groups = max(g for g in range(1, limit + 1) if config.trials_per_batch % g == 0)
             share = config.trials_per_batch // groups
-            with np.errstate(all="ignore"):
-                probability = weight[members] / total[-1]
-            # Distinct sessions could not be drawn of chances that are lost to rounding.
-            require(
-                np.isfinite(total[-1]) and np.count_nonzero(probability) >= groups,
-                f"data.session_temperature={config.session_temperature:g} gives chances of "
-                "sessions beyond floating point; expected about 0.1 to 10",
+            chances = Chances.by(
+                weight[members], groups, f"data.session_temperature={config.session_temperature:g}"
             )
-            chances = Chances.of(probability)
             self._buckets.append(_Bucket(int(width), members, chances, groups, share))
         self._chances = Chances.of(np.asarray(total) / np.sum(total))
 

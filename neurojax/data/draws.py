@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.errors import require
+
 
 class Chances(NamedTuple):
     """Probabilities of n places."""
@@ -19,6 +21,21 @@ class Chances(NamedTuple):
         """Of probabilities float64 [n] that sum to 1."""
         added = np.cumsum(probability)
         return cls(probability, added / added[-1])
+
+    @classmethod
+    def by(cls, weights: np.ndarray, number: int, told: str) -> "Chances":
+        """By weights float64 [n], of which `number` places are to be drawn apart.
+
+        Raises:
+            InputError: begins with `told`; weights overflow, or too few are left by rounding.
+        """
+        with np.errstate(all="ignore"):
+            probability = weights / weights.sum()
+        require(
+            np.isfinite(weights.sum()) and np.count_nonzero(probability) >= number,
+            f"{told} gives chances beyond floating point; expected about 0.1 to 10",
+        )
+        return cls.of(probability)
 
     def draw(self, rng: np.random.Generator) -> int:
         """`rng.choice(n, p=...)`, to the bit."""
