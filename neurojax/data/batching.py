@@ -195,9 +195,8 @@ class Planner:
             limit = min(config.sessions_per_batch, len(members))
             groups = max(g for g in range(1, limit + 1) if config.trials_per_batch % g == 0)
             share = config.trials_per_batch // groups
-            chances = Chances.by(
-                weight[members], groups, f"data.session_temperature={config.session_temperature:g}"
-            )
+            told = f"data.session_temperature={config.session_temperature:g}"
+            chances = Chances.by(weight[members], groups, told)
             self._buckets.append(_Bucket(int(width), members, chances, groups, share))
         self._chances = Chances.of(np.asarray(total) / np.sum(total))
 
