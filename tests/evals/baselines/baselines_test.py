@@ -279,6 +279,8 @@ def test_a_start_with_fewer_components_keeps_the_first_of_each_block():
     start = poisson_glm._cut(of_components, np.full(3, 7.0), 2, rotation)
     np.testing.assert_array_equal(start[0], 7.0)
     np.testing.assert_allclose(rotation @ start[1:], of_components[[0, 1, 4, 5]])
+    nothing = poisson_glm._cut(of_components[:, :0], np.zeros(0), 2, rotation)  # no unit is scored
+    assert nothing.shape == (len(start), 0)
 
 
 def test_errors_name_what_is_wrong():
