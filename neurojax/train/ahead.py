@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
-NAME = "compiling"  # of the thread
+NAME = "compiling"  # of the thread; `start.finished`, which loads nothing, knows it
 
 
 @contextlib.contextmanager

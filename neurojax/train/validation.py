@@ -1,5 +1,7 @@
 """Validation in training: the objective's questions, summed on the device, fixed masks."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,10 +23,15 @@ class Validator:
     """
 
     def __init__(self, recipe: Recipe, source: Source):
-        self._recipe, self._batches = recipe, source.validation_batches()
+        self._recipe, self._source = recipe, source
         means = source.facts.mean_counts
         # The host's: any mesh may take it.
         self._null = None if means is None else np.asarray(jnp.log(jnp.asarray(means)))
+
+    @functools.cached_property
+    def _batches(self) -> list[Batch]:
+        # Read when first asked: a run that is finished reads none.
+        return self._source.validation_batches()
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         """`validation/<question>_<score>` of head or objective; empty without validation trials."""

@@ -7,6 +7,7 @@ import time
 import jax
 import pytest
 
+from neurojax import start
 from neurojax.errors import InputError
 from neurojax.train import ahead, loop
 from tests.configs_for_tests import loop_config
@@ -57,3 +58,15 @@ def test_after_a_refusal_nothing_more_is_compiled():
         if thread.name.startswith(ahead.NAME):
             thread.join()
     assert not ran
+
+
+@pytest.mark.parametrize("code, is_left", [(2, True), (0, False)])
+def test_a_command_that_is_refused_does_not_wait_for_what_is_compiled(code, is_left, monkeypatch):
+    left, go = [], threading.Event()
+    monkeypatch.setattr(start.signal, "signal", lambda *given: None)
+    monkeypatch.setattr(start.os, "_exit", left.append)
+    with ahead.compiled(lambda: None, go.wait):
+        pass
+    assert start.finished(code) == code
+    go.set()
+    assert bool(left) == is_left
